@@ -1,0 +1,206 @@
+"""The storage contract: blobs, and nothing of S3.
+
+A backend knows blobs: no ACLs, no XML, no listing rules. A write is **staged** somewhere no reader
+can see it, then **published** or **discarded**; a read names one blob and a span of it.
+
+Two layouts, a capability of the backend:
+
+*opaque*
+    The core names blobs and never reuses a name, so a write never overwrites and a reader never
+    sees a mix. ``local`` is opaque.
+*native*
+    An object's blob is ``prefix/bucket/key`` upstream, with its content type and user metadata, so
+    that the data is usable without BleepStore. Publishing is conditional on the token that
+    metadata knows, and a read asks for exactly the token in the row. The clouds are native.
+
+Guarantees every backend gives, and ``bleepstore.testing.storage`` checks:
+
+* nothing of a write is visible before ``publish`` returned, and all of it is durable after;
+* a body that fails or is cancelled leaves nothing behind;
+* ``open`` finds a missing blob before the first byte is asked for;
+* bytes read are the bytes written, or :class:`Damaged` is raised: never wrong bytes;
+* ``delete`` of an absent blob succeeds.
+"""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+
+
+class Layout(enum.Enum):
+    """Who names the blobs."""
+
+    OPAQUE = "opaque"
+    NATIVE = "native"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a backend can do; the core asks before it relies on it."""
+
+    layout: Layout
+    inline: bool
+    """Small objects may live in the metadata database instead of in the backend."""
+
+
+# --- faults: a closed set. A backend raises these and nothing else. -----------------------------
+
+
+class StorageFault(Exception):
+    """Base of everything a backend raises."""
+
+
+class BlobMissing(StorageFault):
+    """The blob named by a row is not there."""
+
+
+class Damaged(StorageFault):
+    """The blob's bytes are not the bytes that were written."""
+
+
+class TokenMismatch(StorageFault):
+    """Native layout: upstream holds another state than the token expected."""
+
+
+class OutOfSpace(StorageFault):
+    """No room for the write. Nothing of it is left behind."""
+
+
+class Unavailable(StorageFault):
+    """The backend does not answer now; the same call may succeed later."""
+
+
+class Unsupported(StorageFault):
+    """The backend cannot hold this key, name or value."""
+
+
+class BackendFailed(StorageFault):
+    """Anything else, with the cause chained; the outcome of a write is unknown."""
+
+
+class StoreMismatch(StorageFault):
+    """The backend's root carries another store id than the metadata. Refuses to start."""
+
+
+# --- the contract -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blob:
+    """One stored blob as a metadata row names it."""
+
+    name: str
+    size: int
+    """Length in bytes."""
+    token: str | None = None
+    """Native layout: the upstream state (ETag, generation) that a read must find."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Native layout: the object that a staged blob is to become."""
+
+    bucket: str
+    key: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Content-Type and the other system headers, lower-case names."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """User metadata without the ``x-amz-meta-`` prefix."""
+
+
+class StagedBlob(ABC):
+    """One write under way. Exactly one of ``publish`` and ``discard`` ends it."""
+
+    name: str
+
+    @abstractmethod
+    async def write(self, data: Buffer) -> None:
+        """Append ``data``; the buffer may be reused after return. Raises :class:`OutOfSpace`."""
+
+    @abstractmethod
+    async def publish(self, *, expect: str | None = None) -> Blob:
+        """Make the blob durable (power cut) and readable, and return it.
+
+        ``expect`` (native layout): the token upstream must hold now, ``""`` for absence, ``None``
+        for no condition; :class:`TokenMismatch` when it does not.
+        """
+
+    @abstractmethod
+    async def settle(self) -> None:
+        """The outcome of the published blob is in the metadata now: stop tracking it."""
+
+    @abstractmethod
+    async def discard(self) -> None:
+        """Remove all traces. Idempotent, and allowed after a failed ``write`` or ``publish``."""
+
+
+class BlobReader(ABC):
+    """An open span of one blob."""
+
+    @abstractmethod
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield the span in order, in pieces of at most about 1 MiB. May raise :class:`Damaged`."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Release what the reader holds. Idempotent; also after a partial read."""
+
+
+class StorageBackend(ABC):
+    """Where blobs live. One instance a process; every method may run concurrently.
+
+    Example (memory, opaque)::
+
+        class MemoryBackend(StorageBackend):
+            capabilities = Capabilities(layout=Layout.OPAQUE, inline=True)
+            async def stage(self, name, *, size=None, target=None):
+                return MemoryStaged(self._blobs, name)
+            ...
+    """
+
+    capabilities: Capabilities
+
+    @abstractmethod
+    async def start(self, store_id: str, *, fresh: bool) -> None:
+        """Open the backend and check that it belongs to the store.
+
+        ``fresh``: the metadata was created a moment ago. A root with another id, or one with
+        blobs beside fresh metadata, raises :class:`StoreMismatch`; an empty root takes the id.
+        """
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """Release everything. Idempotent."""
+
+    @abstractmethod
+    async def stage(self, name: str, *, size: int | None = None, target: Target | None = None) -> StagedBlob:
+        """Begin a write of blob ``name`` (``size`` in bytes when known).
+
+        ``name`` is 32 lower-case hex digits and new. ``target`` is given in native layout.
+        """
+
+    @abstractmethod
+    async def open(self, blob: Blob, start: int = 0, length: int | None = None) -> BlobReader:
+        """Open ``blob[start:start+length]`` for reading (to its end when ``None``).
+
+        Raises :class:`BlobMissing`, :class:`TokenMismatch` or :class:`Damaged` here where it can
+        be known before the first byte.
+        """
+
+    @abstractmethod
+    async def delete(self, name: str, *, token: str | None = None) -> None:
+        """Remove a blob; an absent one is no error. Native: only at ``token``."""
+
+    async def abandoned(self) -> Iterable[str]:
+        """Names that processes now dead had in flight. The core asks metadata which are known."""
+        return ()
+
+    async def resolve(self, names: Iterable[str]) -> None:
+        """Names from :meth:`abandoned` whose fate is decided: forget them."""
+        return None

@@ -1,0 +1,1 @@
+"""Objects as blobs on the local disk."""
