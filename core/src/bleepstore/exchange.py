@@ -163,6 +163,20 @@ class Body(ABC):
         """Compute this algorithm too, when the client declared none. Before the first pull."""
 
     @abstractmethod
+    def authenticated(self, authentication: Authentication) -> None:
+        """Take the chunk signer. The pipeline calls it after authentication, before the handler.
+
+        Raises S3Error for an ``x-amz-content-sha256: STREAMING-*`` that cannot be read.
+        """
+
+    @abstractmethod
+    def ignore_checksums(self) -> None:
+        """The ``x-amz-checksum-*`` headers describe something else than this body.
+
+        CompleteMultipartUpload calls it before the first pull: there they describe the object.
+        """
+
+    @abstractmethod
     async def drain(self) -> bool:
         """Swallow a small rest so that the connection can be kept; False when it must close."""
 

@@ -1,0 +1,424 @@
+"""The connection: HTTP/1.1 as uvicorn's httptools protocol reads it, with bounds and S3 errors.
+
+Stock uvicorn buffers a header of any size, answers ``text/plain`` to what it cannot parse, and has
+no time limit for a request under way. Here everything has a bound, and every answer is an S3 error
+document. What cannot become a request at all (a *refusal*) runs as a request/response pair like
+any other, so that it keeps its place behind pipelined requests.
+
+A connection is idle, in a header, in a body, or *lingering*: after an early answer the rest of
+what the client sends is thrown away for a bounded time, because closing at once would reset the
+connection before the client has read the answer. One timer per connection watches all of these.
+Authority: RFC 9112.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import urllib.parse
+from dataclasses import dataclass
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
+
+from bleepstore.errors import S3Error
+from bleepstore.http.cycle import App, S3Cycle
+from bleepstore.http.faults import error_document
+from bleepstore.http.identifiers import host_id, new_request_id
+from bleepstore.settings import Settings
+
+HEADER_COUNT = 256
+"""The most headers of one request."""
+PIPELINE = 32
+"""The most requests that wait behind one another on a connection."""
+BODY_BUFFER = 512 * 1024
+"""Received bytes of a body that wait for the application before reading pauses."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a connection waits, in seconds."""
+
+    header: float = 30.0
+    """From the first byte of a request to the end of its headers."""
+    body: float = 60.0
+    """Without a byte of the body that the application waits for."""
+    reply: float = 300.0
+    """Without the client reading a byte of the reply."""
+    linger: float = 30.0
+    """For a client to finish sending what nobody reads any more."""
+    linger_idle: float = 5.0
+    """The same, without a byte."""
+    look: float = 5.0
+    """Between two looks at the clock."""
+
+
+class S3Protocol(HttpToolsProtocol):
+    """One connection. Made by the class that :func:`s3_protocol` returns."""
+
+    header_bytes = 32 * 1024
+    max_connections = 10_000
+    patience = Patience()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin a connection."""
+        self.connections.add(self)
+        self.transport = transport
+        self.flow = FlowControl(transport)
+        self.server = get_local_addr(transport)
+        self.client = get_remote_addr(transport)
+        self.tls = is_ssl(transport)
+        self.scheme = "https" if self.tls else "http"
+        self.in_header = False
+        self.refused = False
+        self.lingering = False
+        self.head_size = 0
+        self.unseen = 0
+        """Bytes since the last one that was body: chunk headers and HTTP trailers."""
+        self.running: S3Cycle | None = None
+        now = self.loop.time()
+        self.since = now
+        """When the present state (idle, header, lingering) began."""
+        self.heard = now
+        """When the last byte came."""
+        self.unread = 0
+        self.unread_since = now
+        self.timer = self.loop.call_later(self.patience.look, self._look)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is over: whoever waits for it is told."""
+        self.connections.discard(self)
+        self.timer.cancel()
+        for cycle in (self.running, *(queued for queued, _ in self.pipeline)):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
+        self.pipeline.clear()
+        self.flow.resume_writing()
+        self.parser = None  # type: ignore[assignment]  # as uvicorn: it refers back to us
+        if exc is None:
+            self.transport.close()
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        """The client sends nothing more. It may still read the replies it asked for."""
+        if self.tls or self.lingering or self.running is None or self.running.response_complete:
+            return None
+        last: Any = self.cycle
+        last.keep_alive = False
+        last.half_closed = True
+        last.message_event.set()
+        return True
+
+    # --- bytes ----------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, or throw it away when the connection is refused or lingering."""
+        self.heard = self.loop.time()
+        if self.refused or self.lingering:
+            return
+        self.unseen += len(data)
+        try:
+            self._feed(data)
+        except httptools.HttpParserError as error:
+            self._refuse(self._what_is_wrong(error))
+            return
+        if self.unseen > self.header_bytes and not self.refused:
+            if self.in_header:
+                self._refuse(S3Error("RequestHeaderSectionTooLarge"))
+            elif self.cycle is not None and self.cycle.more_body:
+                self._refuse(S3Error("InvalidRequest", "The chunks of the body have no end."))
+
+    def _feed(self, data: bytes) -> None:
+        while data:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                # Upgrades are ignored, as RFC 9110 section 7.8 allows: what follows is HTTP.
+                data = data[upgrade.args[0] :]
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
+                continue
+            return
+
+    def _what_is_wrong(self, error: httptools.HttpParserError) -> S3Error:
+        cause = error.__context__
+        if isinstance(cause, S3Error):
+            return cause
+        if isinstance(error, httptools.HttpParserCallbackError):
+            self.logger.error("Exception while reading a request", exc_info=cause)
+            return S3Error("InternalError")
+        if isinstance(error, httptools.HttpParserInvalidURLError):
+            return S3Error("InvalidURI")
+        if isinstance(error, httptools.HttpParserInvalidMethodError):
+            return S3Error("MethodNotAllowed")
+        return S3Error("InvalidRequest", f"The request is not HTTP/1.1: {error}.")
+
+    # --- what the parser found --------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self.in_header = True
+        self.since = self.heard
+        self.head_size = 0
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
+        self.scope = {  # type: ignore[typeddict-item]
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": "1.1",
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,  # type: ignore[typeddict-item]
+            "root_path": self.root_path,
+            "headers": self.headers,
+            "state": self.app_state.copy(),
+        }
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of the request target."""
+        self.head_size += len(url)
+        self.url += url
+        if self.head_size > self.header_bytes:
+            raise S3Error("RequestHeaderSectionTooLarge")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header, or a trailer of a chunked body: those are ignored, they cannot add headers."""
+        if not self.in_header:
+            return
+        self.head_size += len(name) + len(value) + 4
+        if self.head_size > self.header_bytes or len(self.headers) >= HEADER_COUNT:
+            raise S3Error("RequestHeaderSectionTooLarge")
+        self.headers.append((name.lower(), value.strip(b" \t")))
+
+    def on_headers_complete(self) -> None:
+        """The request is known: start it, or queue it behind the one before."""
+        length = self._read_framing()
+        self.in_header = False
+        self.unseen = 0
+        scope = self.scope
+        version = scope["http_version"] = self.parser.get_http_version()
+        scope["method"] = method = self.parser.get_method().decode("ascii")
+        if version not in ("1.1", "1.0"):
+            raise S3Error("InvalidRequest", "The request is not HTTP/1.1.")
+        if method == "CONNECT":
+            raise S3Error("MethodNotAllowed")
+        target = self.url.partition(b"#")[0]
+        if target[:1] != b"/":
+            target = _origin_form(target)
+        raw_path, _, query = target.partition(b"?")
+        path = raw_path.decode("ascii")
+        scope["raw_path"] = raw_path
+        scope["query_string"] = query
+        scope["path"] = urllib.parse.unquote(path) if "%" in path else path
+        if len(self.connections) > self.max_connections or len(self.pipeline) >= PIPELINE:
+            raise S3Error("ServiceUnavailable")
+        keep_alive = version == "1.1" and self.parser.should_keep_alive()
+        cycle = S3Cycle(self, length=length, keep_alive=keep_alive, expects=self.expect_100_continue)
+        self._enqueue(cycle, self.app)
+
+    def _read_framing(self) -> int | None:
+        """What frames the message; the body's length, ``None`` when chunked."""
+        length: int | None = 0
+        hosts = 0
+        for name, value in self.headers:
+            if name == b"host":
+                hosts += 1
+            elif name == b"content-length":
+                length = int(value)  # the parser has checked it, and that it stands alone
+            elif name == b"transfer-encoding":
+                if value.lower() != b"chunked":
+                    raise S3Error("NotImplemented", Header="Transfer-Encoding")
+                length = None
+            elif name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
+        if hosts != 1 and (hosts or self.parser.get_http_version() == "1.1"):
+            raise S3Error("InvalidRequest", "A request must have exactly one Host header.")
+        return length
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        self.unseen = 0
+        cycle: Any = self.cycle
+        if cycle.body_left is not None:
+            cycle.body_left -= len(body)
+        if cycle.response_complete:
+            return
+        cycle.pieces.append(body)
+        cycle.buffered += len(body)
+        if cycle.buffered > BODY_BUFFER:
+            self.flow.pause_reading()
+        cycle.message_event.set()
+
+    def on_message_complete(self) -> None:
+        """The request is over."""
+        self.unseen = 0
+        self.cycle.more_body = False
+        self.cycle.message_event.set()
+        if self.cycle.response_complete:
+            self.since = self.heard
+
+    # --- order --------------------------------------------------------------------------------------
+
+    def _enqueue(self, cycle: S3Cycle, app: App) -> None:
+        self.cycle = cycle
+        if self.running is None or self.running.response_complete:
+            self._run(cycle, app)
+            return
+        self.flow.pause_reading()
+        self.pipeline.appendleft((cycle, app))
+
+    def _run(self, cycle: S3Cycle, app: App) -> None:
+        self.running = cycle
+        self._start_asgi_task(cycle, app)
+
+    def on_response_complete(self) -> None:
+        """A reply is written: close, linger, go on with a queued request, or wait for the next."""
+        self.server_state.total_requests += 1
+        cycle = self.running
+        if cycle is None or self.transport.is_closing():
+            return
+        if not cycle.keep_alive:
+            if cycle.lingers or self.refused:
+                self._linger()
+            else:
+                self.transport.close()
+            return
+        self.flow.resume_reading()
+        self.since = self.loop.time()
+        if self.pipeline:
+            queued, app = self.pipeline.pop()
+            self._run(queued, app)  # type: ignore[arg-type]
+
+    def _refuse(self, error: S3Error) -> None:
+        """What came cannot be understood: answer in turn, and read nothing more."""
+        cycle: Any = self.cycle
+        if not self.in_header and cycle is not None and cycle.more_body and cycle.scope is self.scope:
+            self.refused = True
+            if cycle.response_started:
+                self.transport.abort()
+            else:
+                cycle.fail(error)
+            return
+        self.refused = True
+        if self.scope is None:
+            self.on_message_begin()
+        self.scope.setdefault("method", self._method())
+        refusal = S3Cycle(self, length=None, keep_alive=False, expects=False)
+        self._enqueue(refusal, _Refusal(error, self.url))
+
+    def _method(self) -> str:
+        try:
+            return str(self.parser.get_method().decode("ascii"))
+        except Exception:  # the request line itself was not understood
+            return "GET"
+
+    def _linger(self) -> None:
+        self.lingering = True
+        self.since = self.loop.time()
+        self.pipeline.clear()
+        self.flow.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+
+    # --- time ---------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        """Look at the clock: has the client kept us waiting for too long?"""
+        self.timer = self.loop.call_later(self.patience.look, self._look)
+        now = self.loop.time()
+        if self._stuck(now):
+            self.transport.abort()
+        elif self.lingering:
+            idle = now - self.heard > self.patience.linger_idle
+            if idle or now - self.since > self.patience.linger:
+                self.transport.abort()
+        elif self.transport.is_closing():
+            return
+        elif self.in_header:
+            if now - self.since > self.patience.header and not self.flow.read_paused and not self.refused:
+                self._refuse(S3Error("RequestTimeout"))
+        elif self.running is None or (self.running.response_complete and not self.running.more_body):
+            if now - self.since > self.timeout_keep_alive:
+                self.transport.close()
+        else:
+            self._look_at_body(self.running, now)
+
+    def _stuck(self, now: float) -> bool:
+        """Whether the client has read nothing of what waits for it."""
+        size = self.transport.get_write_buffer_size()
+        if size == 0 or size != self.unread:
+            self.unread, self.unread_since = size, now
+        return size > 0 and now - self.unread_since > self.patience.reply
+
+    def _look_at_body(self, cycle: S3Cycle, now: float) -> None:
+        waiting = cycle.more_body and not cycle.pieces and not self.flow.read_paused and not self.refused
+        if not waiting or cycle.waiting_for_100_continue or now - self.heard <= self.patience.body:
+            return
+        self.refused = True
+        if cycle.response_started:
+            self.transport.abort()
+        else:
+            cycle.fail(S3Error("RequestTimeout"))
+
+
+class _Refusal:
+    """The application that answers what could not become a request."""
+
+    def __init__(self, error: S3Error, target: bytes) -> None:
+        self._error = error
+        self._resource = target.partition(b"?")[0][:1024].decode("latin-1")
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        request_id, host = new_request_id(), host_id()
+        document = error_document(self._error, self._resource, request_id, host)
+        headers = [
+            (b"x-amz-request-id", request_id.encode()),
+            (b"x-amz-id-2", host.encode()),
+            (b"content-type", b"application/xml"),
+            (b"content-length", str(len(document)).encode()),
+            (b"connection", b"close"),
+        ]
+        await send({"type": "http.response.start", "status": self._error.status, "headers": headers})
+        await send({"type": "http.response.body", "body": document})
+
+
+def _origin_form(target: bytes) -> bytes:
+    """The path and query of a target in absolute form. Raises S3Error InvalidURI for other forms."""
+    scheme, separator, rest = target.partition(b"://")
+    if not separator or scheme.lower() not in (b"http", b"https"):
+        raise S3Error("InvalidURI")
+    authority, slash, path = rest.partition(b"/")
+    if b"?" in authority:
+        return b"/?" + rest.partition(b"?")[2]
+    return slash + path or b"/"
+
+
+def s3_protocol(settings: Settings, patience: Patience | None = None) -> type[S3Protocol]:
+    """The protocol class of a server, for uvicorn's ``http=``."""
+    limits = settings.server.limits
+    attributes: dict[str, Any] = {
+        "header_bytes": limits.header_bytes,
+        "max_connections": limits.connections,
+        "patience": patience or S3Protocol.patience,
+    }
+    return type("S3Protocol", (S3Protocol,), attributes)
+
+
+def server_options(settings: Settings) -> dict[str, Any]:
+    """The arguments for ``uvicorn.Config`` that belong to this protocol.
+
+    Date and Server are uvicorn's default headers, so that every reply has them, refusals too.
+    """
+    return {
+        "http": s3_protocol(settings),
+        "ws": "none",
+        "timeout_keep_alive": settings.server.keep_alive,
+        "date_header": True,
+        "server_header": False,
+        "headers": [("Server", "BleepStore")],
+        "proxy_headers": False,
+        "access_log": False,
+    }
