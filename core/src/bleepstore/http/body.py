@@ -134,7 +134,7 @@ class RequestBody(Body):
 
     async def _pieces(self, limit: int, *, strict: bool) -> AsyncIterator[bytes]:
         digests = self._begin(limit, strict=strict)
-        if self._empty() and "expect" not in self._headers:
+        if self._scheme is PLAIN and self._empty() and "expect" not in self._headers:
             digests.absorb(Piece(b"", []))
             self._end(digests, None)
             return

@@ -407,13 +407,13 @@ def s3_protocol(settings: Settings, patience: Patience | None = None) -> type[S3
     return type("S3Protocol", (S3Protocol,), attributes)
 
 
-def server_options(settings: Settings) -> dict[str, Any]:
+def server_options(settings: Settings, patience: Patience | None = None) -> dict[str, Any]:
     """The arguments for ``uvicorn.Config`` that belong to this protocol.
 
     Date and Server are uvicorn's default headers, so that every reply has them, refusals too.
     """
     return {
-        "http": s3_protocol(settings),
+        "http": s3_protocol(settings, patience),
         "ws": "none",
         "timeout_keep_alive": settings.server.keep_alive,
         "date_header": True,
