@@ -35,6 +35,13 @@ async def collect(body: Any) -> bytes:
     return b"".join([piece async for piece in body])
 
 
+async def outcome(body: Any) -> tuple[bytes | None, int]:
+    try:
+        return await collect(body), 200
+    except S3Error as error:
+        return None, error.status
+
+
 async def refused(body: Any) -> S3Error:
     with pytest.raises(S3Error) as caught:
         await collect(body)
@@ -275,12 +282,9 @@ async def test_no_flipped_bit_survives_a_signed_body(
     raw[at % (len(raw) - 2)] ^= 1 << bit
     headers = {"x-amz-content-sha256": SIGNED, "x-amz-decoded-content-length": str(len(data))}
     body = authenticated(body_of([bytes(raw)], headers), signer())
-    try:
-        got = await collect(body)
-    except S3Error as error:
-        assert error.status in (400, 403)
-    else:
-        assert got == data  # a letter of a hex size changed its case, or a line its ending
+    got, status = await outcome(body)
+    # Whole although a bit flipped: a letter of a hex size changed its case, or a line its ending.
+    assert got == data or status in (400, 403)
 
 
 async def test_large_signed_bodies_are_verified_in_the_thread(
@@ -402,7 +406,5 @@ async def test_trailers_of_a_signed_body_are_signed(
 @given(raw=st.binary(max_size=300), framing=st.sampled_from([SIGNED, SIGNED_TRAILER, UNSIGNED_TRAILER]))
 async def test_no_bytes_break_the_decoder(body_of: Any, signer: Any, raw: bytes, framing: str) -> None:
     headers = {"x-amz-content-sha256": framing, "x-amz-decoded-content-length": "3"}
-    try:
-        await collect(authenticated(body_of([raw], headers), signer()))
-    except S3Error as error:
-        assert error.status in (400, 403)
+    got, status = await outcome(authenticated(body_of([raw], headers), signer()))
+    assert got is not None or status in (400, 403)

@@ -74,6 +74,7 @@ class S3Protocol(HttpToolsProtocol):
         self.in_header = False
         self.refused = False
         self.lingering = False
+        self.resuming = False
         self.head_size = 0
         self.unseen = 0
         """Bytes since the last one that was body: chunk headers and HTTP trailers."""
@@ -135,12 +136,25 @@ class S3Protocol(HttpToolsProtocol):
             try:
                 self.parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
-                # Upgrades are ignored, as RFC 9110 section 7.8 allows: what follows is HTTP.
                 data = data[upgrade.args[0] :]
-                self.parser = httptools.HttpRequestParser(self)
-                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
+                self._ignore_upgrade()
                 continue
             return
+
+    def _ignore_upgrade(self) -> None:
+        """Upgrades are ignored, as RFC 9110 section 7.8 allows: what follows is still HTTP.
+
+        The parser has given up on the request's body, so a new one is told about it.
+        """
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
+        left = self.cycle.body_left  # type: ignore[attr-defined]
+        if left == 0:
+            return
+        framing = b"Transfer-Encoding: chunked" if left is None else b"Content-Length: %d" % left
+        self.resuming = True
+        self.parser.feed_data(b"PUT / HTTP/1.1\r\n" + framing + b"\r\n\r\n")
+        self.resuming = False
 
     def _what_is_wrong(self, error: httptools.HttpParserError) -> S3Error:
         cause = error.__context__
@@ -159,6 +173,8 @@ class S3Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request begins."""
+        if self.resuming:
+            return
         self.in_header = True
         self.since = self.heard
         self.head_size = 0
@@ -179,6 +195,8 @@ class S3Protocol(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         """A piece of the request target."""
+        if self.resuming:
+            return
         self.head_size += len(url)
         self.url += url
         if self.head_size > self.header_bytes:
@@ -195,6 +213,8 @@ class S3Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The request is known: start it, or queue it behind the one before."""
+        if self.resuming:
+            return
         length = self._read_framing()
         self.in_header = False
         self.unseen = 0
@@ -255,6 +275,8 @@ class S3Protocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The request is over."""
         self.unseen = 0
+        if self.parser.should_upgrade() and self.cycle.body_left != 0:  # type: ignore[attr-defined]
+            return  # its body still comes, see _ignore_upgrade
         self.cycle.more_body = False
         self.cycle.message_event.set()
         if self.cycle.response_complete:
@@ -280,6 +302,7 @@ class S3Protocol(HttpToolsProtocol):
         cycle = self.running
         if cycle is None or self.transport.is_closing():
             return
+        cycle.pieces.clear()
         if not cycle.keep_alive:
             if cycle.lingers or self.refused:
                 self._linger()
