@@ -78,7 +78,11 @@ def code_of(raw: bytes) -> tuple[int, str]:
         (b"GET /" + b"a" * 40_000, 400, "RequestHeaderSectionTooLarge"),
         (b"GET / HTTP/1.1\r\n" + b"A: " + b"b" * 40_000, 400, "RequestHeaderSectionTooLarge"),
         (b"GET / HTTP/1.1\r\n" + b"A" * 40_000, 400, "RequestHeaderSectionTooLarge"),
-        (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * (HEADER_COUNT + 2), 400, "RequestHeaderSectionTooLarge"),
+        (
+            b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * (HEADER_COUNT + 2) + b"\r\n",
+            400,
+            "RequestHeaderSectionTooLarge",
+        ),
     ],
     ids=lambda value: value[:40].decode("latin-1") if isinstance(value, bytes) else None,
 )

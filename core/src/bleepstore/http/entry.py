@@ -9,7 +9,7 @@ short bytes for a whole reply. Paths below ``/_bleepstore/`` belong to the rest 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from bleepstore.errors import S3Error
@@ -55,6 +55,7 @@ class S3Entry:
         self._addressing = addressing or Addressing(server.domains)
         self._request_id = request_id
         self._host_id = host_id or make_host_id()
+        self._id2 = self._host_id.encode()
         self._proxies = TrustedProxies(server.trusted_proxies)
         self._limit = server.limits.put_bytes
 
@@ -114,15 +115,17 @@ class S3Entry:
 
     def _headers(self, method: str, reply: Reply, request_id: str) -> list[tuple[bytes, bytes]]:
         """The header lines. Raises S3Error InvalidArgument for what no header can hold."""
-        headers = [(b"x-amz-request-id", request_id.encode()), (b"x-amz-id-2", self._host_id.encode())]
-        try:
-            for name, value in reply.headers.items():
-                headers.append((name.encode("latin-1"), value.encode("latin-1")))
-        except UnicodeEncodeError:
-            raise S3Error("InvalidArgument", "Header value cannot be represented using ISO-8859-1.") from None
-        for _, line in headers:
-            if b"\n" in line or b"\r" in line or b"\0" in line:
-                raise S3Error("InvalidArgument", "A header value must not have control characters.")
+        headers = [(b"x-amz-request-id", request_id.encode()), (b"x-amz-id-2", self._id2)]
+        if reply.headers:
+            # One look at all values: what is printable cannot split the reply.
+            if not "".join(reply.headers.values()).isprintable():
+                _check_values(reply.headers)
+            try:
+                headers += [(n.encode("latin-1"), v.encode("latin-1")) for n, v in reply.headers.items()]
+            except UnicodeEncodeError:
+                raise S3Error(
+                    "InvalidArgument", "Header value cannot be represented using ISO-8859-1."
+                ) from None
         length = reply.length
         if length is None and isinstance(reply.body, bytes):
             # A HEAD has no document: its length would be that of a body nobody sees.
@@ -150,6 +153,12 @@ class S3Entry:
             raise ReplyBroken from None
         finally:
             await _close(reply)
+
+
+def _check_values(headers: Mapping[str, str]) -> None:
+    for value in headers.values():
+        if "\n" in value or "\r" in value or "\0" in value:
+            raise S3Error("InvalidArgument", "A header value must not have control characters.")
 
 
 async def _stream(stream: BodyStream, length: int | None, send: Send) -> None:

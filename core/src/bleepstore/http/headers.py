@@ -7,7 +7,7 @@ that somebody is being deceived: they are refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from bleepstore.errors import S3Error
 
@@ -44,12 +44,19 @@ _HEX = "0123456789abcdefABCDEF"
 _OCTETS = {a + b: bytes((int(a + b, 16),)) for a in _HEX for b in _HEX}
 
 
-def decode_headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+def decode_headers(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
     """The headers of a request by lower-case name. Raises S3Error InvalidRequest."""
+    headers = {name.decode("latin-1"): value.decode("latin-1").strip(" \t") for name, value in pairs}
+    if len(headers) < len(pairs):
+        return _join_repeated(pairs)
+    return headers
+
+
+def _join_repeated(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
     headers: dict[str, str] = {}
     for raw_name, raw_value in pairs:
         name = raw_name.decode("latin-1")
-        value = raw_value.decode("latin-1")
+        value = raw_value.decode("latin-1").strip(" \t")
         if name not in headers:
             headers[name] = value
         elif name in SINGLE:

@@ -75,9 +75,10 @@ class S3Protocol(HttpToolsProtocol):
         self.refused = False
         self.lingering = False
         self.resuming = False
-        self.head_size = 0
         self.unseen = 0
-        """Bytes since the last one that was body: chunk headers and HTTP trailers."""
+        """Bytes since the last progress (headers complete, a piece of a body, its end), at least."""
+        self.span = 0
+        """The same at most: what came since the start of the read with the last progress."""
         self.running: S3Cycle | None = None
         now = self.loop.time()
         self.since = now
@@ -119,13 +120,17 @@ class S3Protocol(HttpToolsProtocol):
         self.heard = self.loop.time()
         if self.refused or self.lingering:
             return
-        self.unseen += len(data)
+        size = len(data)
+        self.unseen += size
+        self.span += size
         try:
             self._feed(data)
         except httptools.HttpParserError as error:
             self._refuse(self._what_is_wrong(error))
             return
-        if self.unseen > self.header_bytes and not self.refused:
+        if not self.unseen:
+            self.span = size
+        elif self.unseen > self.header_bytes:
             if self.in_header:
                 self._refuse(S3Error("RequestHeaderSectionTooLarge"))
             elif self.cycle is not None and self.cycle.more_body:
@@ -177,7 +182,6 @@ class S3Protocol(HttpToolsProtocol):
             return
         self.in_header = True
         self.since = self.heard
-        self.head_size = 0
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
@@ -197,24 +201,19 @@ class S3Protocol(HttpToolsProtocol):
         """A piece of the request target."""
         if self.resuming:
             return
-        self.head_size += len(url)
         self.url += url
-        if self.head_size > self.header_bytes:
-            raise S3Error("RequestHeaderSectionTooLarge")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header, or a trailer of a chunked body: those are ignored, they cannot add headers."""
-        if not self.in_header:
-            return
-        self.head_size += len(name) + len(value) + 4
-        if self.head_size > self.header_bytes or len(self.headers) >= HEADER_COUNT:
-            raise S3Error("RequestHeaderSectionTooLarge")
-        self.headers.append((name.lower(), value.strip(b" \t")))
+        if self.in_header:
+            self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """The request is known: start it, or queue it behind the one before."""
         if self.resuming:
             return
+        if self.span > self.header_bytes or len(self.headers) > HEADER_COUNT:
+            self._check_size()
         length = self._read_framing()
         self.in_header = False
         self.unseen = 0
@@ -239,24 +238,29 @@ class S3Protocol(HttpToolsProtocol):
         cycle = S3Cycle(self, length=length, keep_alive=keep_alive, expects=self.expect_100_continue)
         self._enqueue(cycle, self.app)
 
+    def _check_size(self) -> None:
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > self.header_bytes or len(self.headers) > HEADER_COUNT:
+            raise S3Error("RequestHeaderSectionTooLarge")
+
     def _read_framing(self) -> int | None:
         """What frames the message; the body's length, ``None`` when chunked."""
-        length: int | None = 0
-        hosts = 0
-        for name, value in self.headers:
-            if name == b"host":
-                hosts += 1
-            elif name == b"content-length":
-                length = int(value)  # the parser has checked it, and that it stands alone
-            elif name == b"transfer-encoding":
-                if value.lower() != b"chunked":
-                    raise S3Error("NotImplemented", Header="Transfer-Encoding")
-                length = None
-            elif name == b"expect" and value.lower() == b"100-continue":
-                self.expect_100_continue = True
-        if hosts != 1 and (hosts or self.parser.get_http_version() == "1.1"):
-            raise S3Error("InvalidRequest", "A request must have exactly one Host header.")
-        return length
+        headers = dict(self.headers)
+        if b"host" not in headers:
+            if self.parser.get_http_version() == "1.1":
+                raise S3Error("InvalidRequest", "A request must have a Host header.")
+        elif len(headers) < len(self.headers) and sum(name == b"host" for name, _ in self.headers) > 1:
+            raise S3Error("InvalidRequest", "A request must not have two Host headers.")
+        expect = headers.get(b"expect")
+        if expect is not None:
+            self.expect_100_continue = expect.strip().lower() == b"100-continue"
+        coding = headers.get(b"transfer-encoding")
+        if coding is not None:
+            if coding.strip().lower() != b"chunked":
+                raise S3Error("NotImplemented", Header="Transfer-Encoding")
+            return None
+        # The parser has checked that the length is a number, and that it stands alone.
+        return int(headers.get(b"content-length", 0))
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
