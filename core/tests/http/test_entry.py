@@ -12,6 +12,13 @@ from bleepstore.settings import ServerSettings, Settings
 
 pytestmark = pytest.mark.anyio
 
+
+@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
+def anyio_backend(request: Any) -> tuple[str, dict[str, bool]]:
+    """The server runs on uvloop where there is one, and on asyncio elsewhere."""
+    return "asyncio", {"use_uvloop": request.param}
+
+
 GET = b"GET /b/k?x=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 

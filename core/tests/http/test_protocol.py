@@ -11,6 +11,13 @@ from hypothesis import strategies as st
 
 pytestmark = pytest.mark.anyio
 
+
+@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
+def anyio_backend(request: Any) -> tuple[str, dict[str, bool]]:
+    """The server runs on uvloop where there is one, and on asyncio elsewhere."""
+    return "asyncio", {"use_uvloop": request.param}
+
+
 HOST = b"Host: localhost\r\n"
 CLOSE = b"Connection: close\r\n"
 QUICK = Patience(header=0.05, body=0.05, reply=0.2, linger=0.3, linger_idle=0.1, look=0.02)

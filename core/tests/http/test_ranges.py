@@ -1,5 +1,6 @@
 import pytest
-from bleepstore.http.ranges import Span, Unsatisfiable, parse_range
+from bleepstore.errors import S3Error
+from bleepstore.http.ranges import Span, Unsatisfiable, invalid_range, parse_copy_range, parse_range
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,3 +75,31 @@ def test_no_text_breaks_the_parser(text: str, size: int) -> None:
 
 def test_the_unit_is_read_without_case() -> None:
     assert parse_range("Bytes = 1 - 2", 10) == Span(1, 2)
+
+
+def test_an_unsatisfiable_range_names_the_size() -> None:
+    """S3-CHECKLIST 29"""
+    error = invalid_range("bytes=9-", 5)
+    assert (error.status, error.headers["content-range"]) == (416, "bytes */5")
+    assert error.elements == {"RangeRequested": "bytes=9-", "ActualObjectSize": "5"}
+
+
+@given(numbers, numbers, sizes)
+def test_a_copy_range_lies_inside_the_source(first: int, last: int, size: int) -> None:
+    """S3-CHECKLIST 42"""
+    header = f"bytes={first}-{last}"
+    if first <= last < size:
+        assert parse_copy_range(header, size) == Span(first, last - first + 1)
+    else:
+        with pytest.raises(S3Error):
+            parse_copy_range(header, size)
+
+
+@pytest.mark.parametrize(
+    "header", ["", "bytes=0-", "bytes=-1", "0-1", "bytes=0-1,2-3", "bytes=a-b", "Bytes=0-1"]
+)
+def test_a_malformed_copy_range_is_refused(header: str) -> None:
+    """S3-CHECKLIST 42"""
+    with pytest.raises(S3Error) as caught:
+        parse_copy_range(header, 10)
+    assert caught.value.code == "InvalidArgument"

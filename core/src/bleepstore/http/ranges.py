@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bleepstore.errors import S3Error
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -51,6 +53,41 @@ def parse_range(header: str | None, size: int) -> Span | None:
     if start >= size:
         raise Unsatisfiable
     return Span(start, min(end, size - 1) - start + 1)
+
+
+def invalid_range(header: str, size: int) -> S3Error:
+    """The 416 for an :class:`Unsatisfiable` range of an object of ``size`` bytes."""
+    return S3Error(
+        "InvalidRange",
+        headers={"content-range": f"bytes */{size}"},
+        RangeRequested=header,
+        ActualObjectSize=str(size),
+    )
+
+
+def parse_copy_range(header: str, size: int) -> Span:
+    """The span that ``x-amz-copy-source-range`` names of a source of ``size`` bytes.
+
+    Nothing is clamped or ignored here: raises S3Error InvalidArgument.
+    """
+    first, _dash, last = header.removeprefix("bytes=").partition("-")
+    if not header.startswith("bytes=") or not (first and last and _number(first) and _number(last)):
+        raise S3Error(
+            "InvalidArgument",
+            "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last "
+            "are the zero-based offsets of the first and last bytes to copy",
+            ArgumentName="x-amz-copy-source-range",
+            ArgumentValue=header,
+        )
+    start, end = int(first), int(last)
+    if not start <= end < size:
+        raise S3Error(
+            "InvalidArgument",
+            f"Range specified is not valid for source object of size: {size}",
+            ArgumentName="x-amz-copy-source-range",
+            ArgumentValue=header,
+        )
+    return Span(start, end - start + 1)
 
 
 def _number(text: str) -> bool:
