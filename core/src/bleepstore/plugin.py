@@ -34,7 +34,8 @@ class Context:
 
     settings: Settings
     section: Any
-    """The plugin's own section, an instance of the spec's ``section`` dataclass (``None`` without)."""
+    """In ``build``: the spec's own section, an instance of its ``section`` dataclass (``None``
+    without). In hooks: ``None``; top-level sections are ``settings.sections[NAME]``."""
     log: logging.Logger
     clock: Callable[[], int]
     """Milliseconds since 1970."""

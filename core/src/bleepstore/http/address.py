@@ -49,12 +49,17 @@ def decode_key(raw: str) -> str | None:
     if not raw:
         return None
     key = percent_decode(raw)
+    check_key(key)
+    return key
+
+
+def check_key(key: str) -> None:
+    """Raise S3Error KeyTooLongError above 1,024 bytes."""
     # A character is four bytes at most: short keys need no encoding to be measured.
     if len(key) > KEY_BYTES // 4:
         size = len(key.encode())
         if size > KEY_BYTES:
             raise S3Error("KeyTooLongError", Size=str(size), MaxSizeAllowed=str(KEY_BYTES))
-    return key
 
 
 def hostname(host: str) -> str:
