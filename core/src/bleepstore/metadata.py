@@ -294,7 +294,7 @@ class MetadataEngine(ABC):
         """Parts with numbers above ``after``, in order of number."""
 
     @abstractmethod
-    async def inline(self, blob: str) -> bytes | None:
+    async def inline_data(self, blob: str) -> bytes | None:
         """The bytes of an inline blob (segments name them)."""
 
     @abstractmethod
