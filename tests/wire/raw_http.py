@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 PATIENCE = 15.0
@@ -58,7 +58,7 @@ class Connection:
         self._socket.shutdown(socket.SHUT_WR)
 
     def _more(self) -> bool:
-        data = self._socket.recv(65536)
+        data = self._socket.recv(1024 * 1024)
         self._buffer += data
         return bool(data)
 
@@ -96,6 +96,18 @@ class Connection:
             assert self._exactly(2) == b"\r\n"
             return b"".join(pieces)
         return self._exactly(int(headers["content-length"]))
+
+    def stream(self) -> Iterator[bytes]:
+        """The body of the next reply piece by piece; it must be 200 with a Content-Length."""
+        head = self._until(b"\r\n\r\n").decode("latin-1").lower()
+        assert head.startswith("http/1.1 200 "), head
+        left = int(head.partition("\r\ncontent-length: ")[2].partition("\r\n")[0])
+        while left:
+            if not self._buffer and not self._more():
+                raise EOFError(f"the connection ended {left} bytes early")
+            piece, self._buffer = self._buffer, b""
+            left -= len(piece)
+            yield piece
 
     def closed(self) -> bool:
         """Whether the server closes without another byte."""
