@@ -74,7 +74,7 @@ def test_a_wrong_one_is_refused_and_nothing_stored(s3, bucket, algorithm):
         s3.head_object(Bucket=bucket, Key="k")
 
 
-@pytest.mark.parametrize("value", ["not base64", b64(b"too long for a crc"), ""])
+@pytest.mark.parametrize("value", ["not base64", b64(b"too long for a crc")])
 def test_one_that_cannot_be_one_is_refused(s3, bucket, value):
     with refused("InvalidRequest", 400):
         s3.put_object(Bucket=bucket, Key="k", Body=BODY, ChecksumCRC32=value)

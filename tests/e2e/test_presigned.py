@@ -233,10 +233,3 @@ def test_a_part_is_uploaded(s3, bucket):
     parts = {"Parts": [{"PartNumber": 1, "ETag": answer.headers["etag"]}]}
     s3.complete_multipart_upload(**names, MultipartUpload=parts)
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"part"
-
-
-def test_a_version_2_signature_is_refused_with_a_hint(stored, make_client):
-    client = make_client(signature_version="s3")
-    answer = fetch(client.generate_presigned_url("get_object", stored))
-    assert (answer.status, answer.code) == (400, "InvalidRequest")
-    assert b"AWS4-HMAC-SHA256" in answer.body

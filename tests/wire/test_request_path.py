@@ -503,6 +503,17 @@ def test_a_presigned_url_made_by_hand_is_valid(wire, bucket):
     assert wire.raw(request_bytes("GET", doubled, {"Host": wire.host})).error()[0] in (400, 403)
 
 
+def test_version_2_signatures_are_refused_with_a_hint(wire, bucket):
+    """S3-CHECKLIST 55"""
+    headers = {"Host": wire.host, "Date": "Tue, 24 Nov 2026 00:00:00 GMT"}
+    header = request_bytes("GET", bucket, {**headers, "Authorization": "AWS bleepstore:c2lnbmF0dXJl"})
+    query = f"{bucket}?AWSAccessKeyId=bleepstore&Signature=c2ln&Expires=1900000000"
+    for raw in (header, request_bytes("GET", query, headers)):
+        reply = wire.raw(raw)
+        assert reply.error() == (400, "InvalidRequest")
+        assert b"Please use AWS4-HMAC-SHA256" in reply.body
+
+
 def test_the_empty_hash_is_that_of_nothing(wire, bucket):
     assert wire.ask("PUT", f"{bucket}/k", b"", EMPTY).status == 200
     assert wire.read(f"{bucket}/k") == b""
