@@ -84,16 +84,78 @@ class Clash(Exception):
     """Two rows claim the same requests; the message names both."""
 
 
+_Want = tuple[str, str | None]
+
+
 class OperationTable:
     """The compiled rows."""
 
     def __init__(self, rows: Iterable[Operation]) -> None:
+        """Raises :class:`Clash`, also for two rows of one name."""
         self.rows: tuple[Operation, ...] = tuple(rows)
-        self._find: dict[tuple[str, Scope], list[tuple[Operation, ...]]] = {}
-        raise NotImplementedError  # compiled by the http room's table
+        self._claims: dict[tuple[str, Scope], list[_Claim]] = {}
+        names: set[str] = set()
+        for row in self.rows:
+            for name in (row.name, *row.aliases):
+                if name in names:
+                    raise Clash(f"the operation {name} is registered twice")
+                names.add(name)
+            self._claims.setdefault((row.method, row.scope), []).append(_Claim(row))
+        for claims in self._claims.values():
+            claims.sort(key=lambda claim: (-claim.weight, claim.row.name))
+            _check(claims)
+        # Most requests name no sub-resource: they are compared with the rows that ask for none.
+        self._names = {
+            at: frozenset(name for claim in claims for name, _ in claim.query)
+            for at, claims in self._claims.items()
+        }
+        self._plain = {
+            at: [claim for claim in claims if not claim.query] for at, claims in self._claims.items()
+        }
 
     def find(
         self, method: str, scope: Scope, query: Mapping[str, str], headers: Mapping[str, str]
     ) -> Operation | None:
         """The most specific row that matches, or ``None`` (405 MethodNotAllowed)."""
-        raise NotImplementedError
+        at = (method, scope)
+        names = self._names.get(at)
+        if names is None:
+            return None
+        for claim in (self._plain if names.isdisjoint(query) else self._claims)[at]:
+            if claim.matches(query, headers):
+                return claim.row
+        return None
+
+
+class _Claim:
+    """What a row asks of a request, ready to be compared."""
+
+    __slots__ = ("headers", "query", "row", "weight")
+
+    def __init__(self, row: Operation) -> None:
+        self.row = row
+        self.headers = row.headers
+        self.query: tuple[_Want, ...] = tuple(
+            (name, value if equals else None)
+            for name, equals, value in (wanted.partition("=") for wanted in row.query)
+        )
+        # A value says more than a name. A sub-resource says what is meant, a header only how.
+        self.weight = sum(100 + (value is not None) for _, value in self.query) + len(self.headers)
+
+    def matches(self, query: Mapping[str, str], headers: Mapping[str, str]) -> bool:
+        for name, value in self.query:
+            if name not in query or (value is not None and query[name] != value):
+                return False
+        return all(name in headers for name in self.headers)
+
+    @property
+    def key(self) -> tuple[frozenset[_Want], frozenset[str]]:
+        return frozenset(self.query), frozenset(self.headers)
+
+
+def _check(claims: list[_Claim]) -> None:
+    seen: dict[tuple[frozenset[_Want], frozenset[str]], Operation] = {}
+    for claim in claims:
+        other = seen.setdefault(claim.key, claim.row)
+        if other is not claim.row:
+            raise Clash(f"the operations {other.name} and {claim.row.name} claim the same requests")

@@ -1,0 +1,128 @@
+"""Shapes to documents.
+
+Each shape becomes one function that appends strings, made from its description at first use:
+a listing of 1,000 keys is written in a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from bleepstore.xml.shape import NAMESPACE, XSI, Part, parts, root_name
+
+HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
+
+# What XML 1.0 has no way to say becomes U+FFFD: such keys are asked for with encoding-type=url.
+_TEXT: dict[int, str] = dict.fromkeys((*range(0x20), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF), "\ufffd")
+_TEXT |= {0x09: "\t", 0x0A: "\n", 0x0D: "&#13;"}
+_TEXT |= {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", ord('"'): "&quot;"}
+
+Append = Callable[[str], None]
+Emit = Callable[[Any, Append], None]
+
+
+def write(shape: Any) -> bytes:
+    """The document of a shape, in UTF-8, with declaration and S3's namespace."""
+    out: list[str] = [HEAD]
+    kind: Any = type(shape)
+    name = root_name(kind)
+    out.append(f'<{name} xmlns="{NAMESPACE}">')
+    _emitter(kind)(shape, out.append)
+    out.append(f"</{name}>")
+    return "".join(out).encode()
+
+
+def escape(text: str) -> str:
+    """Text as the content of an element or an attribute."""
+    if text.isalnum():
+        return text
+    return text.translate(_TEXT)
+
+
+@functools.cache
+def _emitter(shape: type) -> Emit:
+    """Writes what is inside the element of a shape."""
+    emits = [_part_emitter(part) for part in parts(shape) if not part.attribute]
+
+    def emit(value: Any, append: Append) -> None:
+        for one in emits:
+            one(value, append)
+
+    return emit
+
+
+def _part_emitter(part: Part) -> Emit:
+    field = part.field
+    inner = _value_emitter(part)
+    if part.text:
+
+        def emit_text(value: Any, append: Append) -> None:
+            append(escape(getattr(value, field) or ""))
+
+        return emit_text
+    if not part.many:
+
+        def emit_one(value: Any, append: Append) -> None:
+            child = getattr(value, field)
+            if child is not None:
+                inner(child, append)
+
+        return emit_one
+
+    def emit_many(value: Any, append: Append) -> None:
+        for child in getattr(value, field) or ():
+            inner(child, append)
+
+    if part.wrapped is None:
+        return emit_many
+    opening, closing = f"<{part.name}>", f"</{part.name}>"
+
+    def emit_wrapped(value: Any, append: Append) -> None:
+        if getattr(value, field) is None:
+            return
+        append(opening)
+        emit_many(value, append)
+        append(closing)
+
+    return emit_wrapped
+
+
+def _value_emitter(part: Part) -> Emit:
+    """Writes one element with its content."""
+    name = part.wrapped or part.name
+    opening, closing = f"<{name}>", f"</{name}>"
+    if part.kind is bool:
+
+        def emit_bool(value: Any, append: Append) -> None:
+            append(opening + ("true" if value else "false") + closing)
+
+        return emit_bool
+    if part.kind is int:
+
+        def emit_int(value: Any, append: Append) -> None:
+            append(f"{opening}{value}{closing}")
+
+        return emit_int
+    if part.kind is str:
+
+        def emit_str(value: Any, append: Append) -> None:
+            append(opening + (value if value.isalnum() else value.translate(_TEXT)) + closing)
+
+        return emit_str
+    attributes = [p for p in parts(part.kind) if p.attribute]
+    content = _emitter(part.kind)
+
+    def emit_shape(value: Any, append: Append) -> None:
+        if attributes:
+            append(f'<{name} xmlns:xsi="{XSI}"')
+            for a in attributes:
+                append(f' xsi:{a.name}="{escape(getattr(value, a.field) or "")}"')
+            append(">")
+        else:
+            append(opening)
+        content(value, append)
+        append(closing)
+
+    return emit_shape
