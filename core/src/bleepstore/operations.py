@@ -68,7 +68,8 @@ class Operation:
     method: str
     scope: Scope
     query: tuple[str, ...] = ()
-    """Query names that must be present (``uploads``), or ``name=value`` pairs (``list-type=2``)."""
+    """Query names that must be present (``uploads``), or ``name=value`` pairs (``list-type=2``).
+    The first one, where it is a name, is a sub-resource: no row without one takes its requests."""
     headers: tuple[str, ...] = ()
     """Headers that must be present, lower-case (``x-amz-copy-source``)."""
     permission: Permission
@@ -105,32 +106,34 @@ class OperationTable:
             claims.sort(key=lambda claim: (-claim.weight, claim.row.name))
             _check(claims)
         # Most requests name no sub-resource: they are compared with the rows that ask for none.
-        self._names = {
-            at: frozenset(name for claim in claims for name, _ in claim.query)
-            for at, claims in self._claims.items()
-        }
         self._plain = {
             at: [claim for claim in claims if not claim.query] for at, claims in self._claims.items()
         }
+        claimed = [claim for claims in self._claims.values() for claim in claims]
+        self._names = frozenset(name for claim in claimed for name, _ in claim.query)
+        self._subresources = frozenset(claim.subresource for claim in claimed if claim.subresource)
 
     def find(
         self, method: str, scope: Scope, query: Mapping[str, str], headers: Mapping[str, str]
     ) -> Operation | None:
-        """The most specific row that matches, or ``None`` (405 MethodNotAllowed)."""
-        at = (method, scope)
-        names = self._names.get(at)
-        if names is None:
-            return None
-        for claim in (self._plain if names.isdisjoint(query) else self._claims)[at]:
+        """The most specific row that matches, or ``None`` (405 MethodNotAllowed).
+
+        A request that names a sub-resource is never taken for one that does not: deleting the ACL
+        of an object is no way to delete the object.
+        """
+        plain = self._names.isdisjoint(query)
+        for claim in (self._plain if plain else self._claims).get((method, scope), ()):
             if claim.matches(query, headers):
-                return claim.row
+                if plain or claim.subresource or self._subresources.isdisjoint(query):
+                    return claim.row
+                return None
         return None
 
 
 class _Claim:
     """What a row asks of a request, ready to be compared."""
 
-    __slots__ = ("headers", "query", "row", "weight")
+    __slots__ = ("headers", "query", "row", "subresource", "weight")
 
     def __init__(self, row: Operation) -> None:
         self.row = row
@@ -139,6 +142,7 @@ class _Claim:
             (name, value if equals else None)
             for name, equals, value in (wanted.partition("=") for wanted in row.query)
         )
+        self.subresource = self.query[0][0] if self.query and self.query[0][1] is None else None
         # A value says more than a name. A sub-resource says what is meant, a header only how.
         self.weight = sum(100 + (value is not None) for _, value in self.query) + len(self.headers)
 
