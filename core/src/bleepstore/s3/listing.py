@@ -102,9 +102,7 @@ def common_prefixes(page: Listing[T], write: Write) -> tuple[CommonPrefix, ...]:
     return tuple(CommonPrefix(prefix=write(entry)) for entry in page.entries if isinstance(entry, str))
 
 
-def contents(
-    x: Exchange, page: Listing[ObjectRecord], write: Write, *, owners: bool
-) -> tuple[Object, ...]:
+def contents(x: Exchange, page: Listing[ObjectRecord], write: Write, *, owners: bool) -> tuple[Object, ...]:
     """The objects of a page."""
     owner_of = owner_finder(x)
     entries = []
