@@ -15,7 +15,6 @@ from bleepstore.plugin import PROJECT
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
-    from starlette.types import ASGIApp
 
     from bleepstore.events import EventSink
     from bleepstore.exchange import Authenticator, Authorizer, ExchangeWrapper, Services

@@ -203,4 +203,4 @@ class StorageBackend(ABC):
 
     async def resolve(self, names: Iterable[str]) -> None:
         """Names from :meth:`abandoned` whose fate is decided: forget them."""
-        return None
+        return
