@@ -36,6 +36,7 @@ from bleepstore.plugin import Context, MetadataSpec, StorageSpec
 from bleepstore.s3.bucket_names import check_bucket_name
 from bleepstore.settings import Settings
 from bleepstore.storage import StorageBackend, StorageFault
+from bleepstore.upkeep.events import delivery
 
 if TYPE_CHECKING:
     from bleepstore.discovery import Plugins
@@ -104,7 +105,8 @@ class App:
         pipeline = Pipeline(services, table, addressing, wrappers)
         self._entry = S3Entry(pipeline.answer, services, self._plain_routes(context), addressing=addressing)
         tasks = _all(self._hook.bleepstore_background_tasks(context=context))
-        self._background = BackgroundRunner(tasks, services)
+        sinks = _all(self._hook.bleepstore_event_sinks(context=context))
+        self._background = BackgroundRunner((*tasks, delivery(sinks)), services)
         self._background.start()
 
     async def stop(self) -> None:

@@ -8,6 +8,7 @@ meanwhile, all is read and decided again. A repeated request answers as the firs
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Sequence
 from urllib.parse import quote
 
@@ -37,7 +38,7 @@ async def complete_multipart_upload(x: Exchange) -> Reply:
     if not 1 <= len(request.parts) <= MOST_PARTS:
         raise S3Error("MalformedXML")
     numbers = [part.part_number or 0 for part in request.parts]
-    if any(a >= b for a, b in zip(numbers, numbers[1:], strict=False)):
+    if any(a >= b for a, b in itertools.pairwise(numbers)):
         raise S3Error("InvalidPartOrder", UploadId=x.query.get("uploadId", ""))
     return await patiently(x, _complete(x, request.parts))
 

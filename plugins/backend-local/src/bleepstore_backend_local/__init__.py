@@ -1,1 +1,1 @@
-"""Objects as blobs on the local disk."""
+"""Local disk storage for BleepStore: opaque blobs in a fanned-out directory, checked when read."""

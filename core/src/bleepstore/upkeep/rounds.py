@@ -1,0 +1,101 @@
+"""The work itself: each function is one round, and says how much it found to do."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from bleepstore.commands import AbortUpload, ForgetGarbage, MoveCursor
+from bleepstore.events import EventSink
+from bleepstore.exchange import Services
+from bleepstore.metadata import Reason, Refused
+from bleepstore.storage import StorageFault, TokenMismatch
+
+BATCH = 1000
+DAY = 24 * 60 * 60 * 1000
+"""Milliseconds."""
+
+log = logging.getLogger("bleepstore.upkeep")
+
+
+async def remove_garbage(services: Services) -> int:
+    """Remove blobs that no row names and nobody reads; returns how many were removed."""
+    removed = []
+    for garbage in await services.metadata.garbage(BATCH):
+        try:
+            await services.storage.delete(garbage.blob, token=garbage.token)
+        except TokenMismatch:
+            log.info("blob %s was replaced upstream, and is left there", garbage.blob)
+        except StorageFault as fault:
+            log.warning("blob %s cannot be removed now: %s", garbage.blob, fault)
+            continue
+        removed.append(garbage.blob)
+    if removed:
+        command = ForgetGarbage(id=services.new_id(), at=services.clock(), blobs=tuple(removed))
+        await services.metadata.apply(command)
+    return len(removed)
+
+
+class AbandonedWrites:
+    """Blobs that a dead process had in flight and no row names.
+
+    A name is judged one round after it was first seen: a command that the process sent before it
+    died may still be on its way to the writer.
+    """
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+
+    async def round(self, services: Services) -> int:
+        """Remove what nobody will ever name; returns how many."""
+        names = set(await services.storage.abandoned())
+        judged, self._seen = names & self._seen, names
+        if not judged:
+            return 0
+        known = await services.metadata.known(sorted(judged))
+        unknown = sorted(judged - known)
+        for name in unknown:
+            await services.storage.delete(name)
+        await services.storage.resolve(judged)
+        if unknown:
+            log.info("removed %d blobs of writes that were cut off", len(unknown))
+        return len(unknown)
+
+
+async def expire_uploads(services: Services) -> int:
+    """Abort uploads that are too old, and forget completed ones; returns how many."""
+    days = services.settings.upkeep.upload_expiry_days
+    before = services.clock() - days * DAY
+    expired = await services.metadata.expired_uploads(before, BATCH)
+    for upload in expired:
+        command = AbortUpload(
+            id=services.new_id(),
+            at=services.clock(),
+            bucket=upload.bucket,
+            key=upload.key,
+            upload=upload.id,
+        )
+        try:
+            await services.metadata.apply(command)
+        except Refused as refused:
+            if refused.reason not in (Reason.NO_SUCH_UPLOAD, Reason.NO_SUCH_BUCKET):
+                raise
+    return len(expired)
+
+
+async def deliver_events(services: Services, sinks: Sequence[EventSink]) -> int:
+    """Give each sink what it has not taken; returns how many events were taken."""
+    taken = 0
+    for sink in sinks:
+        events = await services.metadata.events(sink.name, BATCH)
+        if not events:
+            continue
+        try:
+            await sink.deliver(events)
+        except Exception:
+            log.exception("sink %s did not take events, and gets them again", sink.name)
+            continue
+        command = MoveCursor(id=services.new_id(), at=services.clock(), sink=sink.name, seq=events[-1].seq)
+        await services.metadata.apply(command)
+        taken += len(events)
+    return taken

@@ -1,0 +1,181 @@
+"""Blobs on the local disk.
+
+::
+
+    root_dir/
+      store-id          the id of the store that this root belongs to, and the format's version
+      lock              locked by every process of the one server that uses it
+      journal/          names in flight, a file a process (see ``journal``)
+      tmp/              blobs that are being written
+      blobs/00..ff/     blobs, by the last two hex digits of their names (see ``format``)
+
+Names rise with time and end in random digits, so the last two spread evenly. No name of a client
+ever reaches the file system.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO
+
+from bleepstore.storage import (
+    BackendFailed,
+    Blob,
+    BlobReader,
+    Capabilities,
+    Layout,
+    StagedBlob,
+    StorageBackend,
+    StoreMismatch,
+    Target,
+)
+
+from bleepstore_backend_local.faults import faults
+from bleepstore_backend_local.journal import Journal
+from bleepstore_backend_local.reading import LocalReader
+from bleepstore_backend_local.staging import LocalStaged, sync_folder
+
+VERSION = 1
+TOKEN = "BLEEPSTORE_SERVER_TOKEN"  # noqa: S105 - the name of a variable
+"""By this variable the workers of one server know each other."""
+
+
+class LocalBackend(StorageBackend):
+    """A :class:`~bleepstore.storage.StorageBackend` over one folder."""
+
+    capabilities = Capabilities(layout=Layout.OPAQUE, inline=True)
+    journal: Journal
+
+    def __init__(self, root: Path, *, durable: bool = True, token: str | None = None) -> None:
+        """``durable``: sync what is published. ``token``: who shares the folder."""
+        self.durable = durable
+        self._root = root
+        self._token = token or os.environ.get(TOKEN) or secrets.token_hex(16)
+        self._lock: IO[bytes] | None = None
+
+    def path(self, name: str) -> Path:
+        """Where a published blob is."""
+        return self._root / "blobs" / name[-2:] / name
+
+    def temporary(self, name: str) -> Path:
+        """Where a blob is while it is being written."""
+        return self._root / "tmp" / name
+
+    async def start(self, store_id: str, *, fresh: bool) -> None:
+        """Make or open the folder."""
+        await asyncio.get_running_loop().run_in_executor(None, self._start, store_id, fresh)
+
+    def _start(self, store_id: str, fresh: bool) -> None:
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+            self._lock = self._admit()
+            self._identify(store_id, fresh=fresh)
+            for folder in ("journal", "tmp", "blobs"):
+                (self._root / folder).mkdir(mode=0o700, exist_ok=True)
+            for number in range(256):
+                (self._root / "blobs" / f"{number:02x}").mkdir(mode=0o700, exist_ok=True)
+            if self.durable:
+                sync_folder(self._root / "blobs")
+                sync_folder(self._root)
+            self.journal = Journal(self._root / "journal", f"{os.getpid()}-{secrets.token_hex(4)}")
+        except OSError as error:
+            self._close()
+            raise BackendFailed(f"{self._root}: {error.strerror}") from error
+        except BaseException:
+            self._close()
+            raise
+
+    def _admit(self) -> IO[bytes]:
+        descriptor = os.open(self._root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        file = os.fdopen(descriptor, "r+b", buffering=0)
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file.truncate(0)
+            file.write(f"{self._token} {os.getpid()}\n".encode())
+        # From exclusive to shared is not atomic: whoever came in between has left its own token.
+        fcntl.flock(file, fcntl.LOCK_SH)
+        file.seek(0)
+        owner, _, pid = file.read().decode(errors="replace").partition(" ")
+        if owner != self._token:
+            file.close()
+            raise BackendFailed(
+                f"{self._root}: is already in use by another BleepStore server (pid {pid.strip()})"
+            )
+        return file
+
+    def _identify(self, store_id: str, *, fresh: bool) -> None:
+        """Take or compare the store id. Raises StoreMismatch."""
+        path = self._root / "store-id"
+        line = f"{store_id} {VERSION}\n"
+        try:
+            stored = path.read_text()
+        except FileNotFoundError:
+            blobs = self._root / "blobs"
+            if blobs.is_dir() and any(next(folder.iterdir(), None) for folder in blobs.iterdir()):
+                raise StoreMismatch(f"{self._root}: holds blobs, but not the id of their store") from None
+            path.write_text(line)
+            return
+        if stored == line:
+            return
+        name, _, version = stored.partition(" ")
+        if name == store_id:
+            raise StoreMismatch(f"{self._root}: has format {version.strip()}, and this backend {VERSION}")
+        made = "the metadata was made anew" if fresh else "the metadata is another store's"
+        raise StoreMismatch(f"{self._root}: belongs to store {name}, not to {store_id}: {made}")
+
+    async def stop(self) -> None:
+        """Let everything go."""
+        self._close()
+
+    def _close(self) -> None:
+        if hasattr(self, "journal"):
+            self.journal.close()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    async def stage(self, name: str, *, size: int | None = None, target: Target | None = None) -> StagedBlob:
+        """Begin a write."""
+        with faults(name):
+            self.journal.enter(name)
+        return LocalStaged(self, name)
+
+    async def open(self, blob: Blob, start: int = 0, length: int | None = None) -> BlobReader:
+        """Open a span, with its first piece read and checked."""
+        opening = asyncio.get_running_loop().run_in_executor(
+            None, LocalReader.open, self.path(blob.name), blob, start, length
+        )
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close_unwanted)
+            raise
+
+    async def delete(self, name: str, *, token: str | None = None) -> None:
+        """Remove a blob."""
+        with faults(name):
+            await asyncio.get_running_loop().run_in_executor(None, self._delete, name)
+
+    def _delete(self, name: str) -> None:
+        self.path(name).unlink(missing_ok=True)
+        self.temporary(name).unlink(missing_ok=True)
+
+    async def abandoned(self) -> Iterable[str]:
+        """Names in the journals of dead processes."""
+        dead = await asyncio.get_running_loop().run_in_executor(None, self.journal.dead)
+        return [name for names in dead.values() for name in names]
+
+    async def resolve(self, names: Iterable[str]) -> None:
+        """Forget names of dead processes."""
+        await asyncio.get_running_loop().run_in_executor(None, self.journal.forget, list(names))
+
+
+def _close_unwanted(opening: asyncio.Future[LocalReader]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        os.close(opening.result()._file)

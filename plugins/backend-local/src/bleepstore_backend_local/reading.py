@@ -1,0 +1,87 @@
+"""Reading a span of a blob: one piece ahead, every block checked before it is handed out."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from array import array
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from bleepstore.storage import Blob, BlobReader, Damaged
+
+from bleepstore_backend_local.faults import faults
+from bleepstore_backend_local.format import BLOCK, check_blocks, read_trailer, trailer_size
+
+PIECE = 16 * BLOCK
+"""Bytes that are read at once: 1 MiB."""
+
+
+class LocalReader(BlobReader):
+    """An open span of one blob. Made in a thread, by :meth:`LocalReader.open`."""
+
+    def __init__(self, file: int, blob: Blob, start: int, end: int, first: bytes) -> None:
+        self._file = file
+        self._blob = blob
+        self._start = start
+        self._end = end
+        self._first = first
+        self._sums: array[int] = array("I")
+        self._running: asyncio.Future[bytes] | None = None
+
+    @classmethod
+    def open(cls, path: Path, blob: Blob, start: int, length: int | None) -> LocalReader:
+        """Open the file, read its trailer and the first piece. Raises StorageFault."""
+        end = blob.size if length is None else start + length
+        with faults(blob.name):
+            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            reader = cls(file, blob, start, end, b"")
+            with faults(blob.name):
+                trailer = os.pread(file, trailer_size(blob.size) + 1, blob.size)
+            reader._sums = read_trailer(trailer, blob.size, blob.name)
+            if end > start:
+                reader._first = reader._read(start - start % BLOCK)
+        except BaseException:
+            os.close(file)
+            raise
+        return reader
+
+    def _read(self, at: int) -> bytes:
+        """The piece at ``at``, which begins a block: checked, and cut to the span."""
+        # Blocks are checked whole, so the last one is read past the end of the span.
+        last = min(-(-self._end // BLOCK) * BLOCK, self._blob.size)
+        want = min(PIECE, last - at)
+        with faults(self._blob.name):
+            data = os.pread(self._file, want, at)
+        if len(data) != want:
+            raise Damaged(f"blob {self._blob.name} is cut short")
+        check_blocks(data, at // BLOCK, self._sums, self._blob.name)
+        front, back = max(self._start - at, 0), self._end - at
+        return data if front == 0 and back >= want else data[front:back]
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield the pieces; the next is read while one is sent."""
+        piece, self._first = self._first, b""
+        at = self._start - self._start % BLOCK + PIECE
+        loop = asyncio.get_running_loop()
+        while piece:
+            if at < self._end:
+                self._running = loop.run_in_executor(None, self._read, at)
+            yield piece
+            if self._running is None:
+                return
+            running, self._running = self._running, None
+            piece = await running
+            at += PIECE
+
+    async def close(self) -> None:
+        """Close the file, after a read under way. Idempotent."""
+        running, self._running = self._running, None
+        if running is not None:
+            await asyncio.wait((running,))
+            if not running.cancelled():
+                running.exception()
+        file, self._file = self._file, -1
+        if file >= 0:
+            os.close(file)
