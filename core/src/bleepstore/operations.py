@@ -75,6 +75,8 @@ class Operation:
     permission: Permission
     source: Permission | None = None
     """For rows with a copy source: what is needed on the source."""
+    per_key: bool = False
+    """The request names keys in its body: ``permission`` is asked for each of them, and not before."""
     loads: Load = Load.BUCKET
     handler: Handler | None = None
     aliases: tuple[str, ...] = ()

@@ -214,6 +214,8 @@ def _canned_object(name: str, owner: str, bucket_owner: str) -> Acl:
     permission = {"bucket-owner-read": "READ", "bucket-owner-full-control": "FULL_CONTROL"}.get(name)
     if permission is None:
         return _canned(name, owner)
+    if owner == bucket_owner:
+        return private(owner)
     return Acl(owner, _unique((Grant(owner, "FULL_CONTROL"), Grant(bucket_owner, permission))))
 
 

@@ -119,6 +119,8 @@ class Pipeline:
             raise S3Error("AccessDenied")
 
     async def _authorize(self, x: Exchange, operation: Operation) -> None:
+        if operation.per_key:
+            return
         permission = operation.permission
         if operation.loads in (Load.OBJECT, Load.OBJECT_DATA) and x.object is None:
             assert x.bucket is not None

@@ -48,6 +48,7 @@ def _row(
     loads: Load = Load.BUCKET,
     headers: tuple[str, ...] = (),
     source: Permission | None = None,
+    per_key: bool = False,
     handler: Handler | None = None,
     aliases: tuple[str, ...] = (),
 ) -> Operation:
@@ -60,6 +61,7 @@ def _row(
         headers=headers,
         permission=Permission(action=f"s3:{action or name}", right=right, on=on or BUCKET),
         source=source,
+        per_key=per_key,
         loads=loads,
         handler=handler or UNCONFIGURED.get(name),
         aliases=aliases,
@@ -139,6 +141,7 @@ BUCKET_ROWS = (
         "delete",
         right=WRITE,
         action="DeleteObject",
+        per_key=True,
         handler=deleting.delete_objects,
     ),
 )

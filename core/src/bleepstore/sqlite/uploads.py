@@ -106,6 +106,7 @@ def adopt(
     for number in numbers:
         if number not in kept:
             drop_part(connection, seq, segments, number)
+    _renumber(connection, segments, sorted(kept.intersection(numbers)))
     connection.execute(
         "UPDATE segments SET start = placed.start FROM (SELECT part, n, "
         "sum(length) OVER (ORDER BY part, n) - length AS start FROM segments WHERE list = ?1) AS placed "
@@ -113,6 +114,14 @@ def adopt(
         (segments,),
     )
     return len(kept)
+
+
+def _renumber(connection: sqlite3.Connection, segments: int, numbers: Sequence[int]) -> None:
+    """The parts of an object are 1 to N, whatever gaps the upload left: clients read them so."""
+    moved = [(new, segments, old) for new, old in enumerate(numbers, 1) if new != old]
+    # In rising order a number that is taken has been moved away already.
+    connection.executemany("UPDATE segments SET part = ? WHERE list = ? AND part = ?", moved)
+    connection.executemany("UPDATE parts SET number = ? WHERE list = ? AND number = ?", moved)
 
 
 def attributes(upload: UploadRecord, checksum: Checksum | None) -> str:

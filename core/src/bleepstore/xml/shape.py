@@ -103,9 +103,6 @@ def _part(item: dataclasses.Field[Any], hint: Any) -> Part:
 
 
 _WORDS = {
-    "id": "ID",
-    "uri": "URI",
-    "e": "E",
     "crc32": "CRC32",
     "crc32c": "CRC32C",
     "crc64nvme": "CRC64NVME",
@@ -120,8 +117,6 @@ _WORDS = {
 
 
 def _camel(name: str) -> str:
-    words = name.split("_")
-    if len(words) > 1 and words[-1] == "id":
-        # UploadId and VersionId, but ID where it stands alone.
-        return "".join(_WORDS.get(word, word.capitalize()) for word in words[:-1]) + "Id"
-    return "".join(_WORDS.get(word, word.capitalize()) for word in words)
+    if name in ("id", "uri"):
+        return name.upper()
+    return "".join(_WORDS.get(word, word.capitalize()) for word in name.split("_"))
