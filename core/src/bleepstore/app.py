@@ -209,11 +209,13 @@ async def serve(
     plugins: Plugins,
     sockets: Sequence[socket.socket],
     ready: Callable[[], None],
+    until: int | None = None,
 ) -> int:
     """Answer requests on ``sockets`` until SIGTERM or SIGINT, then drain, and return the exit code.
 
     ``ready`` is called when the first request can come. A second SIGINT does not wait for requests
-    under way. Raises :class:`StartFailed`.
+    under way. ``until``: also drain when this descriptor comes to its end. Raises
+    :class:`StartFailed`.
     """
     app = create_app(settings, plugins)
     await app.start()
@@ -232,6 +234,8 @@ async def serve(
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, server.drain)
         loop.add_signal_handler(signal.SIGINT, server.interrupt)
+        if until is not None:
+            loop.add_reader(until, server.drain)
         await server.serve(list(sockets))
     finally:
         await app.stop()

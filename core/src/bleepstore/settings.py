@@ -8,7 +8,7 @@ names in its spec; it arrives in :class:`bleepstore.plugin.Context`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import MISSING, Field, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +23,11 @@ def setting(default: Any = None, doc: str = "", **more: Any) -> Any:
     if callable(default):
         return field(default_factory=default, metadata={"doc": doc}, **more)
     return field(default=default, metadata={"doc": doc}, **more)
+
+
+def default_of(item: Field[Any]) -> Any:
+    """The default of a field made by :func:`setting`."""
+    return item.default if item.default_factory is MISSING else item.default_factory()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,195 @@
+"""Processes: the sockets are bound once, each worker answers on them, a dead one is replaced.
+
+With one worker everything is in this process. Otherwise this one only watches: it forks the workers
+before it has a thread or a loop, passes SIGTERM on, and ends when they have ended. A worker holds
+the reading end of a pipe; should this process die, the pipe ends and the workers drain and go too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from bleepstore.discovery import Plugins
+from bleepstore.settings import Settings
+
+BACKLOG = 2048
+PAUSE = 1.0
+"""Seconds before a worker that died is replaced."""
+FAILED = 2
+"""Exit code of a server that cannot start."""
+TOKEN = "BLEEPSTORE_SERVER_TOKEN"  # noqa: S105 - the name of a variable
+
+log = logging.getLogger("bleepstore.supervisor")
+
+
+class BindFailed(Exception):
+    """The address cannot be bound: one line for the operator."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nobody outside this machine can reach a host name or address."""
+    try:
+        found = socket.getaddrinfo(host or None, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError:
+        return False
+    return all(ipaddress.ip_address(str(item[4][0]).partition("%")[0]).is_loopback for item in found)
+
+
+def bind(host: str, port: int) -> list[socket.socket]:
+    """Listening sockets for all addresses of a host, on one port. Raises :class:`BindFailed`."""
+    sockets: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, address in dict.fromkeys(found):
+            listening = socket.socket(family, kind, protocol)
+            sockets.append(listening)
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            # Where 0 was asked for, the other addresses take the port that the first was given.
+            listening.bind((address[0], port, *address[2:]))
+            port = listening.getsockname()[1]
+            listening.listen(BACKLOG)
+            listening.setblocking(False)
+    except OSError as error:
+        for listening in sockets:
+            listening.close()
+        reason = "is already in use" if error.errno == 98 else error.strerror or str(error)
+        raise BindFailed(f"{host}:{port}: {reason}") from None
+    return sockets
+
+
+def run(
+    settings: Settings, plugins: Plugins, sockets: Sequence[socket.socket], ready: Callable[[], None]
+) -> int:
+    """Serve until told to end; returns the exit code. ``ready`` is called at the first answer."""
+    if settings.server.workers == 1:
+        return _serve(settings, plugins, sockets, ready, None)
+    os.environ[TOKEN] = secrets.token_hex(16)
+    # Imported before the fork, so that the workers share its memory.
+    import bleepstore.app  # noqa: F401
+
+    return _Supervisor(settings, plugins, sockets, ready).run()
+
+
+def _serve(
+    settings: Settings,
+    plugins: Plugins,
+    sockets: Sequence[socket.socket],
+    ready: Callable[[], None],
+    until: int | None,
+) -> int:
+    from bleepstore.app import StartFailed, serve
+
+    factory: Any = None
+    with contextlib.suppress(ImportError):
+        import uvloop
+
+        factory = uvloop.new_event_loop
+    try:
+        with asyncio.Runner(loop_factory=factory) as runner:
+            return runner.run(serve(settings, plugins, sockets, ready, until))
+    except StartFailed as error:
+        print(f"bleepstore: {error}", file=sys.stderr)  # noqa: T201 - for the operator
+        return FAILED
+
+
+class _Supervisor:
+    """The watching process."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        plugins: Plugins,
+        sockets: Sequence[socket.socket],
+        ready: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._plugins = plugins
+        self._sockets = sockets
+        self._ready: Callable[[], None] | None = ready
+        self._life, self._death = os.pipe()
+        """A worker reads ``life``; it ends with this process, which alone keeps ``death``."""
+        self._workers: dict[int, int] = {}
+        """Reading end of its ready pipe by pid."""
+        self._ending = False
+        self._code = 0
+
+    def run(self) -> int:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._end)
+        for _ in range(self._settings.server.workers):
+            self._fork()
+        if self._wait_for_all() and self._ready is not None:
+            self._ready()
+        while self._workers:
+            pid, status = os.wait()
+            self._buried(pid, os.waitstatus_to_exitcode(status))
+        return self._code
+
+    def _fork(self) -> None:
+        told, tell = os.pipe()
+        pid = os.fork()
+        if pid:
+            os.close(tell)
+            self._workers[pid] = told
+            return
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        os.close(told)
+        os.close(self._death)
+        code = FAILED
+        try:
+            code = _serve(self._settings, self._plugins, self._sockets, lambda: _tell(tell), self._life)
+        except KeyboardInterrupt:
+            code = 0
+        except BaseException:
+            log.exception("a worker failed")
+        finally:
+            with contextlib.suppress(Exception):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(code)
+
+    def _wait_for_all(self) -> bool:
+        """Whether every worker answers; when one cannot start, none shall."""
+        for told in list(self._workers.values()):
+            if not os.read(told, 1):
+                self._end()
+                return False
+        return True
+
+    def _buried(self, pid: int, code: int) -> None:
+        os.close(self._workers.pop(pid))
+        if self._ending:
+            self._code = max(self._code, code) if code >= 0 else self._code
+        elif code == FAILED:
+            self._code = FAILED
+            self._end()
+        else:
+            log.error("worker %d ended with %d, and is replaced", pid, code)
+            time.sleep(PAUSE)
+            if not self._ending:
+                self._fork()
+
+    def _end(self, *_: object) -> None:
+        self._ending = True
+        for pid in list(self._workers):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+
+
+def _tell(pipe: int) -> None:
+    os.write(pipe, b".")
+    os.close(pipe)
