@@ -1,0 +1,63 @@
+# BleepStore: the front door. `make serve`, `make test`, `make check`; nothing else is installed by hand.
+
+PORT ?= 9000
+DIR ?= bleepstore-data
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+PROJECTS := pyproject.toml core/pyproject.toml plugins/backend-local/pyproject.toml constraints.txt
+SOURCES := core plugins/backend-local tests schemas
+
+.PHONY: help serve test check format schemas bench wheels clean
+
+help:
+	@echo "make serve [PORT=9000] [DIR=bleepstore-data]   build the environment and serve"
+	@echo "make test                                      build it and run all tests"
+	@echo "make check                                     format, lint, types, walls"
+	@echo "make bench                                     start, memory and throughput, measured"
+	@echo "make format | schemas | wheels | clean"
+
+$(VENV)/.python:
+	@test -n "$(PYTHON)" || { echo "BleepStore needs Python 3.11 or newer" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.python $(PROJECTS)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ./core -e ./plugins/backend-local
+	@touch $@
+
+$(VENV)/.development: $(VENV)/.runtime requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-dev.txt
+	@touch $@
+
+serve: $(VENV)/.runtime
+	@exec $(BIN)/bleepstore serve $(DIR) --port $(PORT)
+
+test: $(VENV)/.development
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: $(VENV)/.development
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy core/src plugins/backend-local/src
+	$(BIN)/lint-imports
+
+format: $(VENV)/.development
+	$(BIN)/ruff check --fix-only $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+schemas: $(VENV)/.development
+	$(BIN)/bleepstore config schema > schemas/bleepstore.schema.json
+	$(BIN)/python schemas/generate.py
+
+bench: $(VENV)/.development
+	$(BIN)/python tests/performance/measure.py
+
+wheels: $(VENV)/.python
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps -w dist \
+		. ./core ./plugins/backend-local ./plugins/backend-aws ./plugins/backend-gcp \
+		./plugins/backend-azure ./plugins/metadata-raft
+
+clean:
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
