@@ -60,13 +60,14 @@ def body_of(name: str, size: int) -> bytes:
     return random.Random(name).randbytes(size)
 
 
-def write_until_killed(server: ServerProcess, round_: int, writers: int, enough: int) -> dict[str, str]:
-    """Put objects of many sizes and kill the server after ``enough`` of them.
+Outcomes = dict[str, set[str]]
+"""By key the hashes that its object may have; "" stands for no object."""
 
-    Returns the hash by key. Where a write had no answer its hash follows a ``?``.
-    """
+
+def write_until_killed(server: ServerProcess, round_: int, outcomes: Outcomes, writers: int = 12) -> None:
+    """Put objects of many sizes and kill the server when five a writer were acknowledged."""
     s3 = client_of(server)
-    acknowledged: dict[str, str] = {}
+    acknowledged = iter(range(5 * writers))
     reached = threading.Event()
     sizes = [0, 100, 5000, 40_000, 200_000, 3 * MIB]
 
@@ -74,14 +75,14 @@ def write_until_killed(server: ServerProcess, round_: int, writers: int, enough:
         for n in range(10_000):
             key = f"{writer}/{n % 40}"  # overwrites too
             body = body_of(f"{round_}/{writer}/{n}", sizes[(writer + n) % len(sizes)])
+            written = hashlib.sha256(body).hexdigest()
             try:
                 s3.put_object(Bucket="kept", Key=key, Body=body)
             except (BotoCoreError, ClientError):
-                # Its outcome is not known: either body is right from here on.
-                acknowledged[key] = acknowledged.get(key, "") + "?" + hashlib.sha256(body).hexdigest()
+                outcomes[key] = outcomes.get(key, {""}) | {written}  # it may have happened or not
                 return
-            acknowledged[key] = hashlib.sha256(body).hexdigest()
-            if len(acknowledged) >= enough:
+            outcomes[key] = {written}
+            if next(acknowledged, None) is None:
                 reached.set()
 
     with ThreadPoolExecutor(writers) as pool:
@@ -91,34 +92,32 @@ def write_until_killed(server: ServerProcess, round_: int, writers: int, enough:
         wait(running)
     for done in running:
         done.result()
-    return acknowledged
 
 
-def check_all(s3: Any, acknowledged: dict[str, str]) -> None:
-    for key, expected in acknowledged.items():
-        before, _, unknown = expected.partition("?")
+def check_all(s3: Any, outcomes: Outcomes) -> None:
+    """Every object is one that it may be, and from now on it is known which."""
+    for key, possible in outcomes.items():
         try:
             found = hashlib.sha256(s3.get_object(Bucket="kept", Key=key)["Body"].read()).hexdigest()
         except s3.exceptions.NoSuchKey:
             found = ""
-        assert found in ((before, unknown) if unknown else (before,)), key
+        assert found in possible, key
+        outcomes[key] = {found}
     listed = [
         entry["Key"]
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket="kept")
         for entry in page.get("Contents", [])
     ]
-    assert listed == sorted(listed)
-    assert {key for key, value in acknowledged.items() if "?" not in value} <= set(listed)
+    assert listed == sorted(key for key, found in outcomes.items() if found != {""})
 
 
 def test_nothing_acknowledged_is_lost_when_the_server_is_killed_while_writing(server: ServerProcess) -> None:
     client_of(server).create_bucket(Bucket="kept")
-    everything: dict[str, str] = {}
+    outcomes: Outcomes = {}
     for round_ in range(3):
-        everything |= write_until_killed(server, round_, writers=12, enough=60)
+        write_until_killed(server, round_, outcomes)
         server.start()
-        check_all(client_of(server), everything)
-        everything = {key: value for key, value in everything.items() if "?" not in value}
+        check_all(client_of(server), outcomes)
 
 
 def test_a_multipart_upload_goes_on_after_the_server_was_killed(server: ServerProcess) -> None:

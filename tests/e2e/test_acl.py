@@ -243,12 +243,14 @@ def test_withdrawn_permission_is_gone(s3, anonymous, put):
 # --- another account ---------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def stranger(other):
+    """The canonical id of the second account."""
+    return other.list_buckets()["Owner"]["ID"]
+
+
 @pytest.mark.second_account
 class TestAnotherAccount:
-    @pytest.fixture(scope="class")
-    def stranger(self, other):
-        return other.list_buckets()["Owner"]["ID"]
-
     def test_private_objects_are_closed_to_it(self, other, put):
         names = put()
         with refused("AccessDenied", 403):

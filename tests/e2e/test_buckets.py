@@ -192,9 +192,10 @@ def test_buckets_are_listed_in_pages(s3, make_bucket, new_name, target):
 
 
 @pytest.mark.parametrize("count", [0, 10_001])
-def test_a_page_of_buckets_has_between_1_and_10000(s3, count):
+def test_a_page_of_buckets_has_between_1_and_10000(make_client, count):
+    client = make_client(parameter_validation=False)  # or the SDK would refuse before the server can
     with refused("InvalidArgument", 400):
-        s3.list_buckets(MaxBuckets=count)
+        client.list_buckets(MaxBuckets=count)
 
 
 def test_list_buckets_names_their_owner(s3, bucket):

@@ -179,7 +179,7 @@ async def _load(endpoint: Endpoint, make: Callable[[int], bytes], connections: i
         reader, writer = await asyncio.open_connection(urlsplit(endpoint.url).hostname, endpoint.port)
         requests = [make(first * 1000 + n) for n in range(50)]
         n = 0
-        while time.perf_counter() < end:
+        while n < len(requests) or time.perf_counter() < end:  # all of them once: a GET needs its PUT
             writer.write(requests[n % 50])
             head = await reader.readuntil(b"\r\n\r\n")
             if not head.startswith(b"HTTP/1.1 200"):

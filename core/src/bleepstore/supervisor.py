@@ -26,6 +26,8 @@ from bleepstore.settings import Settings
 BACKLOG = 2048
 PAUSE = 1.0
 """Seconds before a worker that died is replaced."""
+ENDINGS = (signal.SIGTERM, signal.SIGINT)
+"""Signals that end the server."""
 FAILED = 2
 """Exit code of a server that cannot start."""
 TOKEN = "BLEEPSTORE_SERVER_TOKEN"  # noqa: S105 - the name of a variable
@@ -127,10 +129,12 @@ class _Supervisor:
         self._code = 0
 
     def run(self) -> int:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in ENDINGS:
             signal.signal(number, self._end)
         for _ in range(self._settings.server.workers):
             self._fork()
+        if self._ending:  # the signal came between two forks
+            self._end()
         if self._wait_for_all() and self._ready is not None:
             self._ready()
         while self._workers:
@@ -139,14 +143,18 @@ class _Supervisor:
         return self._code
 
     def _fork(self) -> None:
+        # A signal right after the fork would reach all workers but the new one.
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
         told, tell = os.pipe()
         pid = os.fork()
         if pid:
             os.close(tell)
             self._workers[pid] = told
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
             return
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in ENDINGS:
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
         os.close(told)
         os.close(self._death)
         code = FAILED
@@ -182,6 +190,8 @@ class _Supervisor:
             time.sleep(PAUSE)
             if not self._ending:
                 self._fork()
+                if self._ending:  # since the look above: the new worker has not been told
+                    self._end()
 
     def _end(self, *_: object) -> None:
         self._ending = True
