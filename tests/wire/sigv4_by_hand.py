@@ -95,7 +95,7 @@ class Signer:
         lines = [method, _encoded(path, "/"), _canonical_query(query)]
         lines += [f"{name}:{value}" for name, value in lower]
         canonical = "\n".join([*lines, "", names, payload])
-        digest = hashlib.sha256(canonical.encode()).hexdigest()
+        digest = hashlib.sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
         key = self._key(date[:8])
         signature = _hmac(key, "\n".join(["AWS4-HMAC-SHA256", date, scope, digest])).hex()
         signed["Authorization"] = (

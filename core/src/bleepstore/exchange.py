@@ -85,6 +85,8 @@ class Authentication:
     signed_headers: frozenset[str] = frozenset()
     query_checksums_signed: bool = False
     """Presigned: ``x-amz-checksum-*`` in the query is signed but not enforced."""
+    payload: str = ""
+    """What was signed as ``x-amz-content-sha256``; a presigned URL may have it in its query alone."""
 
 
 class Authenticator(ABC):
@@ -164,7 +166,7 @@ class Body(ABC):
 
     @abstractmethod
     def authenticated(self, authentication: Authentication) -> None:
-        """Take the chunk signer. The pipeline calls it after authentication, before the handler.
+        """Take what was signed about it. The pipeline calls it after authentication, before the handler.
 
         Raises S3Error for an ``x-amz-content-sha256: STREAMING-*`` that cannot be read.
         """

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hmac
 import logging
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -36,7 +37,7 @@ from bleepstore.exchange import (
     Exchange,
     Identity,
 )
-from bleepstore.http.dates import iso_time
+from bleepstore.http.dates import iso_time, parse_http_date
 
 SKEW = 15 * 60 * 1000
 """How far a client's clock may be off, in milliseconds."""
@@ -64,7 +65,7 @@ class _Claim:
 
     account: Account
     access_key: str
-    key: bytes
+    key: bytes = field(repr=False)
     date: str
     scope: str
     signed: str
@@ -118,6 +119,7 @@ class SignatureV4(Authenticator):
             chunk_signer=signer,
             signed_headers=claim.names,
             query_checksums_signed=claim.presigned,
+            payload=claim.payload,
         )
 
     # --- the Authorization header -----------------------------------------------------------------
@@ -229,8 +231,9 @@ class SignatureV4(Authenticator):
     def _check_signed(self, x: Exchange, claim: _Claim) -> None:
         """Whoever holds a signature must not add to what it says."""
         names = claim.names
-        if "host" not in names:
-            raise (_bad_credential if claim.presigned else _malformed)("SignedHeaders must contain host.")
+        if "host" not in names or not claim.signed.isascii():
+            what = "SignedHeaders must be names of headers, and contain host."
+            raise _parameters(f"X-Amz-{what}") if claim.presigned else _malformed(what)
         unsigned = [
             name
             for name in x.headers
@@ -245,9 +248,10 @@ class SignatureV4(Authenticator):
 
     def _verify(self, x: Exchange, claim: _Claim) -> None:
         first: tuple[str, str] | None = None
+        given = claim.signature.encode()  # compare_digest takes no text that is not ASCII
         for request in _requests(x, claim):
             text = string_to_sign(claim.date, claim.scope, request)
-            if hmac.compare_digest(sign(claim.key, text), claim.signature):
+            if hmac.compare_digest(sign(claim.key, text).encode(), given):
                 return
             first = first or (request, text)
         assert first is not None
@@ -284,6 +288,11 @@ def _requests(x: Exchange, claim: _Claim) -> Iterator[str]:
 def _header_date(x: Exchange) -> tuple[str, int]:
     date = x.headers.get("x-amz-date") or x.headers.get("date") or ""
     at = _parse_date(date)
+    if at is None and not x.headers.get("x-amz-date"):
+        # An SDK that is given a Date header signs its moment in the other form.
+        at = parse_http_date(date)
+        if at is not None:
+            date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(at // 1000))
     if at is None:
         raise S3Error("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")
     return date, at

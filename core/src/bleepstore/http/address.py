@@ -80,7 +80,8 @@ class DomainResolver(AddressResolver):
 
     def bucket_of(self, host: str) -> str | None:
         """The bucket that a Host header names, or ``None`` for path style."""
-        return self._bucket(host)
+        # What is longer than a name and a port can be is not worth remembering.
+        return self._bucket(host) if len(host) < 300 else self._find_bucket(host)
 
     def _find_bucket(self, host: str) -> str | None:
         name = hostname(host)
@@ -95,7 +96,7 @@ class DomainResolver(AddressResolver):
         """Return the address; see :class:`AddressResolver`."""
         if raw_path[:1] != "/":
             raise S3Error("InvalidURI", URI=raw_path)
-        bucket = self._bucket(host)
+        bucket = self.bucket_of(host)
         if bucket is not None:
             return Address(bucket, decode_key(raw_path[1:]), virtual=True)
         name, _, rest = raw_path[1:].partition("/")

@@ -52,15 +52,8 @@ class RequestBody(Body):
         """``limit``: the most bytes that iteration takes (``limits.put_bytes``)."""
         self._receive = receive
         self._method = method
-        self._headers = headers
         self._limit = limit
-        self._sha256 = headers.get("x-amz-content-sha256", "")
-        self._scheme = PLAIN
-        name = "content-length"
-        if self._sha256.startswith("STREAMING-"):
-            self._scheme = SCHEMES.get(self._sha256, PLAIN)
-            name = "x-amz-decoded-content-length"
-        self.length = content_length(headers.get(name))
+        self._take(headers)
         self._signer: ChunkSigner | None = None
         self._required: str | None = None
         self._checksums = True
@@ -68,11 +61,23 @@ class RequestBody(Body):
         self._begun = False
         self._ended = False
 
+    def _take(self, headers: Mapping[str, str]) -> None:
+        self._headers = headers
+        self._sha256 = headers.get("x-amz-content-sha256", "")
+        self._scheme = PLAIN
+        name = "content-length"
+        if self._sha256.startswith("STREAMING-"):
+            self._scheme = SCHEMES.get(self._sha256, PLAIN)
+            name = "x-amz-decoded-content-length"
+        self.length = content_length(headers.get(name))
+
     # what the pipeline and handlers say before the first pull
 
     def authenticated(self, authentication: Authentication) -> None:
-        """Take the chunk signer; raises S3Error for a framing that cannot be read."""
+        """Take what was signed; raises S3Error for a framing that cannot be read."""
         self._signer = authentication.chunk_signer
+        if authentication.payload and not self._sha256:
+            self._take({**self._headers, "x-amz-content-sha256": authentication.payload})
         if self._sha256.startswith("STREAMING-"):
             self._check_framing()
 

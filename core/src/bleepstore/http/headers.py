@@ -40,6 +40,8 @@ SINGLE = frozenset(
 )
 """Headers that a request has once or not at all."""
 
+_TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
+_CONTROLS = frozenset(map(chr, (*range(0x09), *range(0x0A, 0x20), 0x7F)))
 _HEX = "0123456789abcdefABCDEF"
 _OCTETS = {a + b: bytes((int(a + b, 16),)) for a in _HEX for b in _HEX}
 
@@ -64,6 +66,11 @@ def _join_repeated(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
         else:
             headers[name] = f"{headers[name]},{value}"
     return headers
+
+
+def is_header(name: str, value: str) -> bool:
+    """Whether a lower-case name and a value can be those of a header (RFC 9110 section 5)."""
+    return _TOKEN.issuperset(name) and _CONTROLS.isdisjoint(value)
 
 
 def percent_decode(text: str) -> str:

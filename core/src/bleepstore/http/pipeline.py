@@ -25,6 +25,7 @@ from bleepstore.exchange import (
 )
 from bleepstore.http.address import Addressing
 from bleepstore.http.copy_source import parse_copy_source
+from bleepstore.http.headers import is_header
 from bleepstore.http.refusals import FAULTS, s3_error
 from bleepstore.metadata import BucketRecord, ObjectRecord, UploadRecord
 from bleepstore.operations import AclRight, Load, Operation, OperationTable, Permission, Scope
@@ -223,13 +224,21 @@ def _with_query_headers(x: Exchange) -> dict[str, str]:
     """The headers with those that a presigned URL carries in its query (all of it is signed).
 
     A header of the request itself wins. Checksums in the query describe the empty body that the
-    SDK had when it signed, so they stay where they are.
+    SDK had when it signed, so they stay where they are. Raises S3Error InvalidArgument for what no
+    header could be.
     """
     headers = dict(x.headers)
     for name, value in x.query.items():
         lower = name.lower()
         if lower.startswith("x-amz-") and lower not in _SIGNATURE and not lower.startswith("x-amz-checksum-"):
-            headers.setdefault(lower, value)
+            if not is_header(lower, value):
+                raise S3Error(
+                    "InvalidArgument",
+                    "A query parameter that stands for a header must be one that a header could hold.",
+                    ArgumentName=name[:256],
+                    ArgumentValue=value[:256],
+                )
+            headers.setdefault(lower, value.encode().decode("latin-1").strip(" \t"))
     return headers
 
 

@@ -51,6 +51,8 @@ class Patience:
     """For a client to finish sending what nobody reads any more."""
     linger_idle: float = 5.0
     """The same, without a byte."""
+    goodbye: float = 1.0
+    """For an idle client of TLS to say goodbye too, when the server ends."""
     look: float = 5.0
     """Between two looks at the clock."""
 
@@ -112,6 +114,14 @@ class S3Protocol(HttpToolsProtocol):
         last.half_closed = True
         last.message_event.set()
         return True
+
+    def shutdown(self) -> None:
+        """The server ends: close now when idle, else after the reply."""
+        super().shutdown()
+        if self.tls and self.transport.is_closing():
+            # The transport waits half a minute for the client's close_notify, and who keeps an idle
+            # connection does not look at it. RFC 8446 section 6.1 asks nobody to wait.
+            self.loop.call_later(self.patience.goodbye, self.transport.abort)
 
     # --- bytes ----------------------------------------------------------------------------------
 
@@ -226,7 +236,10 @@ class S3Protocol(HttpToolsProtocol):
             raise S3Error("MethodNotAllowed")
         target = self.url.partition(b"#")[0]
         if target[:1] != b"/":
-            target = _origin_form(target)
+            authority, target = _absolute_form(target)
+            # The host of the target counts, whatever Host says (RFC 9112 section 3.2.2).
+            self.headers[:] = [pair for pair in self.headers if pair[0] != b"host"]
+            self.headers.append((b"host", authority))
         raw_path, _, query = target.partition(b"?")
         path = raw_path.decode("ascii")
         scope["raw_path"] = raw_path
@@ -246,11 +259,14 @@ class S3Protocol(HttpToolsProtocol):
     def _read_framing(self) -> int | None:
         """What frames the message; the body's length, ``None`` when chunked."""
         headers = dict(self.headers)
-        if b"host" not in headers:
-            if self.parser.get_http_version() == "1.1":
-                raise S3Error("InvalidRequest", "A request must have a Host header.")
-        elif len(headers) < len(self.headers) and sum(name == b"host" for name, _ in self.headers) > 1:
-            raise S3Error("InvalidRequest", "A request must not have two Host headers.")
+        if b"host" not in headers and self.parser.get_http_version() == "1.1":
+            raise S3Error("InvalidRequest", "A request must have a Host header.")
+        if len(headers) < len(self.headers):
+            # Of two, another server on the way may believe the other one.
+            names = [name for name, _ in self.headers]
+            for name, title in ((b"host", "Host"), (b"transfer-encoding", "Transfer-Encoding")):
+                if names.count(name) > 1:
+                    raise S3Error("InvalidRequest", f"A request must not have two {title} headers.")
         expect = headers.get(b"expect")
         if expect is not None:
             self.expect_100_continue = expect.strip().lower() == b"100-continue"
@@ -311,6 +327,7 @@ class S3Protocol(HttpToolsProtocol):
             if cycle.lingers or self.refused:
                 self._linger()
             else:
+                self.since = self.loop.time()
                 self.transport.close()
             return
         self.flow.resume_reading()
@@ -363,7 +380,8 @@ class S3Protocol(HttpToolsProtocol):
             if idle or now - self.since > self.patience.linger:
                 self.transport.abort()
         elif self.transport.is_closing():
-            return
+            if self.tls and self.unread == 0 and now - self.since > self.patience.linger_idle:
+                self.transport.abort()  # it waits for the client's close_notify, see shutdown
         elif self.in_header:
             if now - self.since > self.patience.header and not self.flow.read_paused and not self.refused:
                 self._refuse(S3Error("RequestTimeout"))
@@ -396,7 +414,8 @@ class _Refusal:
 
     def __init__(self, error: S3Error, target: bytes) -> None:
         self._error = error
-        self._resource = target.partition(b"?")[0][:1024].decode("latin-1")
+        # Of a target that was not understood nothing is known but that this server was asked.
+        self._resource = target.partition(b"?")[0][:1024].decode("latin-1") or "/"
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         request_id, host = new_request_id(), host_id()
@@ -412,15 +431,17 @@ class _Refusal:
         await send({"type": "http.response.body", "body": document})
 
 
-def _origin_form(target: bytes) -> bytes:
-    """The path and query of a target in absolute form. Raises S3Error InvalidURI for other forms."""
+def _absolute_form(target: bytes) -> tuple[bytes, bytes]:
+    """Host, and path with query, of a target in absolute form. Raises S3Error InvalidURI for other forms."""
     scheme, separator, rest = target.partition(b"://")
     if not separator or scheme.lower() not in (b"http", b"https"):
         raise S3Error("InvalidURI")
-    authority, slash, path = rest.partition(b"/")
-    if b"?" in authority:
-        return b"/?" + rest.partition(b"?")[2]
-    return slash + path or b"/"
+    before, question, query = rest.partition(b"?")
+    authority, _, path = before.partition(b"/")
+    # Whoever names a user in a URL means to deceive about its host (RFC 9110 section 4.2.4).
+    if not authority or b"@" in authority:
+        raise S3Error("InvalidURI")
+    return authority, b"/" + path + question + query
 
 
 def s3_protocol(settings: Settings, patience: Patience | None = None) -> type[S3Protocol]:
