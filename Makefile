@@ -15,6 +15,7 @@ help:
 	@echo "make serve [PORT=9000] [DIR=bleepstore-data]   build the environment and serve"
 	@echo "make test                                      build it and run all tests"
 	@echo "make check                                     format, lint, types, walls"
+	@echo "make test-clients                              test with every client, each in its own environment"
 	@echo "make bench                                     start, memory and throughput, measured"
 	@echo "make format | schemas | wheels | clean"
 
@@ -36,6 +37,8 @@ serve: $(VENV)/.runtime
 
 test: $(VENV)/.development
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+include tests/clients/environments.mk
 
 check: $(VENV)/.development
 	$(BIN)/ruff format --check $(SOURCES)
