@@ -114,8 +114,8 @@ def run_script(
         failures = [line["failed"] + "\n" + line["why"] for line in lines if "failed" in line]
         assert not failures, "\n\n".join(failures)
         assert done.returncode == 0, done.stdout
-        succeeded = [line["done"] for line in lines if "done" in line]
-        assert sorted(succeeded) == sorted(operations)
+        succeeded = {line["done"] for line in lines if "done" in line}
+        assert succeeded == set(operations)
         for line in lines:
             if "stored" in line:
                 reply = s3.get_object(Bucket=line.get("bucket", bucket), Key=line["stored"])
