@@ -227,7 +227,10 @@ class AbortUpload(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForgetGarbage(Command):
-    """The backend removed these blobs: drop their records. Result: None."""
+    """The backend removed these blobs: drop their records, and what the database holds of inline ones.
+
+    Result: None.
+    """
 
     blobs: tuple[str, ...]
 

@@ -213,7 +213,7 @@ class MetadataFull(Exception):
 
 
 class MetadataBusy(Exception):
-    """The queue of commands is full. The command changed nothing; try again later."""
+    """No room in the queue of commands, or nobody to take them. It changed nothing; try again later."""
 
 
 class MetadataFailed(Exception):
@@ -318,12 +318,16 @@ class MetadataEngine(ABC):
     def reading(self) -> AbstractContextManager[None]:
         """Hold back the removal of blobs dropped from now on, while a body is being read.
 
-        Enter it before the read that names the blobs.
+        Enter it before the read that names the blobs. The inline blobs of a segment list stay too;
+        an object that is one inline blob is read with its bytes at once (:meth:`object`).
         """
 
     @abstractmethod
     async def garbage(self, limit: int) -> Sequence[Garbage]:
-        """Dropped blobs that no process reads any more, oldest first."""
+        """Dropped blobs that no process reads any more, oldest first (``ForgetGarbage`` ends them).
+
+        Inline blobs that were in a segment list are among them; the backend knows nothing of those.
+        """
 
     @abstractmethod
     async def known(self, blobs: Sequence[str]) -> set[str]:
@@ -339,4 +343,8 @@ class MetadataEngine(ABC):
 
     @abstractmethod
     def blob_names(self) -> AsyncIterator[str]:
-        """Every blob that any row names, for ``scrub``; garbage and inline blobs excluded."""
+        """Every blob that any row names, for ``scrub``; garbage and inline blobs excluded.
+
+        A name may come more than once. One that was copied and released while the names were read
+        may be missing: ask :meth:`known` before a blob is judged to be a stranger.
+        """

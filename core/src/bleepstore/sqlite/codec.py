@@ -79,7 +79,7 @@ def decode(data: bytes | memoryview) -> Any:
         if view[0] != VERSION:
             raise Undecodable(f"encoding version {view[0]}")
         value, end = _decode(view, 1)
-    except (IndexError, struct.error, UnicodeDecodeError, KeyError, TypeError) as error:
+    except (IndexError, struct.error, UnicodeDecodeError, KeyError, TypeError, RecursionError) as error:
         raise Undecodable(str(error)) from error
     if end != len(view):
         raise Undecodable("bytes after the end")
@@ -105,7 +105,7 @@ def _encode(value: Any, out: bytearray) -> None:
         data = value.encode()
         out += b"S" + _U32.pack(len(data)) + data
     elif isinstance(value, int):
-        size = (value.bit_length() + 8) // 8
+        size = (value if value >= 0 else ~value).bit_length() // 8 + 1
         out += b"I" + bytes((size,)) + value.to_bytes(size, "big", signed=True)
     elif isinstance(value, bytes | bytearray | memoryview):
         out += b"B" + _U32.pack(len(value))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import secrets
 import sqlite3
@@ -22,6 +23,7 @@ from bleepstore.metadata import (
     BucketRecord,
     Garbage,
     Listing,
+    MetadataBusy,
     MetadataEngine,
     MetadataFailed,
     MetadataUnavailable,
@@ -42,6 +44,10 @@ ROLE_PATIENCE = 10.0
 """Seconds in which a command waits for a process that has the writer role."""
 ROLE_LOOK = 0.05
 """Seconds between two tries to find or take the role."""
+ROLE_WATCH = 1.0
+"""Seconds after which a process that has no commands sees that the writer is gone."""
+
+log = logging.getLogger("bleepstore.sqlite")
 
 
 class SqliteEngine(MetadataEngine):
@@ -60,11 +66,11 @@ class SqliteEngine(MetadataEngine):
         self._writing: sqlite3.Connection | None = None
         self._server: CommandServer | None = None
         self._client: CommandClient | None = None
-        self._finding = asyncio.Lock()
+        self._search: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
         self._reader: Reader
         self._readers: Readers
-        self._started = False
+        self._stopped = False
         self.is_writer = False
         self.fresh = False
         self.store_id = ""
@@ -75,88 +81,118 @@ class SqliteEngine(MetadataEngine):
     async def start(self) -> None:
         """Open or make the database, and take the writer role or find who has it."""
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise MetadataFailed(f"{self._path.parent}: {error.strerror}") from error
-        self._admission = locks.admit(self._beside("server"), self._token)
-        try:
+            _make_folder(self._path.parent)
+            self._admission = locks.admit(self._beside("server"), self._token)
             name = f"{os.getpid()}-{secrets.token_hex(4)}"
-            try:
-                self._readers = Readers(self._beside("readers"), name)
-            except OSError as error:
-                raise MetadataFailed(f"{self._path.parent}: {error.strerror}") from error
-            await self._find_writer()
+            self._readers = Readers(self._beside("readers"), name)
+            await self._writer_or_client()
             self._reader = Reader(self._path)
             (self.store_id,) = await self._reader.long(
                 lambda db: db.execute("SELECT store_id FROM state").fetchone()
             )
-        except BaseException:
+        except BaseException as error:
             await self._release()
+            if isinstance(error, OSError):
+                raise MetadataFailed(f"{self._path.parent}: {error.strerror}") from error
+            if isinstance(error, MetadataBusy | MetadataUnavailable | sqlite3.Error):
+                raise MetadataFailed(f"{self._path}: {error}") from error
             raise
-        self._started = True
         self._watch = asyncio.create_task(self._keep_writer(), name="writer-role")
 
     async def stop(self) -> None:
-        """Finish queued commands and close."""
-        if not self._started:
-            return
-        self._started = False
-        if self._watch is not None:
-            self._watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watch
+        """Finish queued commands and close. A stopped engine is not started again."""
         await self._release()
-        self._reader.close()
 
     async def _release(self) -> None:
+        self._stopped = True
+        for task in (self._watch, self._search):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait((task,))
         if self._client is not None:
             await self._client.close()
-            self._client = None
         if self._server is not None:
             await self._server.stop()
-            self._server = None
         if self._writer is not None:
             await self._writer.stop()
-            self._writer = None
+        # The last connection to close folds the log into the database: it has to be one that writes.
+        if hasattr(self, "_reader"):
+            self._reader.close()
         if self._writing is not None:
             self._writing.close()
-            self._writing = None
         if hasattr(self, "_readers"):
             self._readers.close()
         locks.release(self._role)
         locks.release(self._admission)
+        self._client = self._server = self._writer = self._writing = None
         self._role = self._admission = None
         self.is_writer = False
 
     # --- the writer role --------------------------------------------------------------------------------
 
-    async def _find_writer(self) -> None:
-        """Take the role, or connect to the process that has it. Raises MetadataUnavailable."""
-        async with self._finding:
-            deadline = asyncio.get_running_loop().time() + ROLE_PATIENCE
-            while self._writer is None and (self._client is None or not self._client.open):
-                self._role = locks.take_role(self._beside("writer"))
-                if self._role is not None:
-                    await self._take_role()
-                    return
-                with contextlib.suppress(OSError):
-                    self._client = await CommandClient.connect(self._beside("socket"))
-                    return
-                if asyncio.get_running_loop().time() > deadline:
-                    raise MetadataUnavailable("no process answers for the writer role")
-                await asyncio.sleep(ROLE_LOOK)
+    async def _writer_or_client(self) -> Writer | CommandClient:
+        """Who takes commands now, after a search where nobody does.
 
-    async def _take_role(self) -> None:
+        The search is a task of its own: a caller that is cancelled does not leave a role half taken.
+        Raises MetadataBusy where nobody was found, MetadataUnavailable after the end.
+        """
+        while True:
+            if self._stopped:
+                raise MetadataUnavailable("the engine has been stopped")
+            if self._writer is not None:
+                return self._writer
+            if self._client is not None and self._client.open:
+                return self._client
+            if self._search is None or self._search.done():
+                self._search = asyncio.create_task(self._find_writer(), name="writer-search")
+                self._search.add_done_callback(lambda search: search.cancelled() or search.exception())
+            search = self._search
+            await asyncio.wait((search,))
+            if search.cancelled():
+                continue
+            search.result()
+
+    async def _find_writer(self) -> None:
+        """Take the role, or connect to the process that has it."""
+        if self._client is not None:
+            await self._client.close()  # what it was sent may still be answered
+            self._client = None
+        deadline = asyncio.get_running_loop().time() + ROLE_PATIENCE
+        while True:
+            role = locks.take_role(self._beside("writer"))
+            if role is not None:
+                try:
+                    await self._take_role(role)
+                except BaseException:
+                    locks.release(role)
+                    raise
+                return
+            with contextlib.suppress(OSError):
+                self._client = await CommandClient.connect(self._beside("socket"))
+                return
+            if asyncio.get_running_loop().time() > deadline:
+                raise MetadataBusy("no process answers for the writer role")
+            await asyncio.sleep(ROLE_LOOK)
+
+    async def _take_role(self, role: IO[bytes]) -> None:
+        """Become the writer. Whatever fails leaves nothing open."""
         connection, fresh = open_writer(
             self._path, durable=self._durable, new_store_id=lambda: secrets.token_hex(16)
         )
-        self._writing, self.fresh = connection, fresh
-        writer = Writer(connection, committed=self._committed)
-        self._readers.seq = writer.seq
-        writer.start()
-        self._server = CommandServer(self._beside("socket"), writer.submit)
-        await self._server.start()
-        self._writer, self._client = writer, None
+        writer: Writer | None = None
+        try:
+            writer = Writer(connection, committed=self._committed)
+            self._readers.seq = writer.seq
+            writer.start()
+            server = CommandServer(self._beside("socket"), writer.submit)
+            await server.start()
+        except BaseException:
+            if writer is not None:
+                await writer.stop()
+            connection.close()
+            raise
+        self._writing, self._writer, self._server = connection, writer, server
+        self._role, self.fresh = role, fresh
         self.is_writer = True
 
     def _committed(self, seq: int) -> None:
@@ -165,19 +201,20 @@ class SqliteEngine(MetadataEngine):
     async def _keep_writer(self) -> None:
         """When the writer dies, see that there is another, also while no command comes."""
         while self._writer is None:
-            await asyncio.sleep(1.0)
-            if self._client is None or not self._client.open:
-                with contextlib.suppress(MetadataUnavailable):
-                    await self._find_writer()
+            await asyncio.sleep(ROLE_WATCH)
+            try:
+                await self._writer_or_client()
+            except Exception as error:
+                log.warning("nobody has the writer role: %s", error)
 
     async def apply(self, command: Command) -> Any:
         """Run one command."""
-        if self._writer is not None:
-            return await asyncio.shield(self._writer.submit(command))
-        if self._client is None or not self._client.open:
-            await self._find_writer()
-            return await self.apply(command)
-        return await asyncio.shield(self._client.submit(command))
+        try:
+            taker = await self._writer_or_client()
+        except (MetadataFailed, OSError, sqlite3.Error) as error:
+            # Nothing of it was sent: this process could have become the writer, and did not.
+            raise MetadataBusy(f"the writer role cannot be taken: {error}") from error
+        return await asyncio.shield(taker.submit(command))
 
     # --- reads ------------------------------------------------------------------------------------------
 
@@ -255,3 +292,16 @@ class SqliteEngine(MetadataEngine):
     def blob_names(self) -> AsyncIterator[str]:
         """Every blob that a row names."""
         return self._reader.blob_names()
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it, durably: an entry lives in the folder above."""
+    missing = [folder, *folder.parents]
+    missing = missing[: next(i for i, path in enumerate(missing) if path.exists())]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in missing:
+        descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

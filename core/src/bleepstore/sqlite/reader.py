@@ -7,6 +7,7 @@ delimiter it seeks past each common prefix, so that it costs what the page holds
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -56,8 +57,15 @@ _UPLOAD = (
     f"SELECT {BUCKET_COLUMNS}, {UPLOAD_COLUMNS} FROM buckets b "
     "LEFT JOIN uploads u ON u.id = ? AND u.bucket_id = b.id AND u.key = ? WHERE b.name = ?"
 )
-_BUCKET_WIDTH = 7
-_OBJECT_END = 23
+_NAMING: dict[str, dict[str, Any]] = {
+    "segments": {"list": -1, "part": -1, "n": -1},
+    "current": {"bucket_id": -1, "key": b""},
+    "history": {"bucket_id": -1, "key": b"", "seq": -1},
+}
+"""Tables that name blobs, with primary keys below every row's."""
+_BUCKET_WIDTH = len(BUCKET_COLUMNS.split(", "))
+_OBJECT_END = _BUCKET_WIDTH + len(OBJECT_COLUMNS.split(", "))
+_INLINE = _BUCKET_WIDTH + OBJECT_COLUMNS.split(", ").index("c.inline")
 
 
 class Reader:
@@ -109,7 +117,7 @@ class Reader:
         if row[_BUCKET_WIDTH] is None:
             return found, None
         content = None
-        if data and row[_OBJECT_END - 4] == 1:
+        if data and row[_INLINE] == 1:
             content = _checked(row[_OBJECT_END], row[_OBJECT_END + 1], key)
         return found, object_record(row[_BUCKET_WIDTH:_OBJECT_END], content)
 
@@ -133,8 +141,9 @@ class Reader:
 
         def read(db: sqlite3.Connection) -> list[Any]:
             return db.execute(
+                # Names are ASCII: those with the prefix are below it and the last code point.
                 f"SELECT {BUCKET_COLUMNS} FROM buckets b WHERE owner = ?1 AND name > ?2 "
-                "AND name >= ?3 AND substr(name, 1, length(?3)) = ?3 ORDER BY name LIMIT ?4",
+                "AND name >= ?3 AND name < ?3 || char(0x10FFFF) ORDER BY name LIMIT ?4",
                 (owner, after, prefix, limit + 1),
             ).fetchall()
 
@@ -183,10 +192,9 @@ class Reader:
 
     async def garbage(self, oldest: int, limit: int) -> Sequence[Garbage]:
         """Garbage up to the oldest state that is read."""
-        bound = min(oldest, (1 << 63) - 1)
         rows = await self.long(
             lambda db: db.execute(
-                "SELECT seq, blob, token FROM garbage WHERE seq <= ? ORDER BY seq LIMIT ?", (bound, limit)
+                "SELECT seq, blob, token FROM garbage WHERE seq <= ? ORDER BY seq LIMIT ?", (oldest, limit)
             ).fetchall()
         )
         return [Garbage(seq=seq, blob=blob, token=token) for seq, blob, token in rows]
@@ -195,12 +203,12 @@ class Reader:
         """Which blobs any row names. Scans."""
 
         def read(db: sqlite3.Connection) -> set[str]:
-            wanted, found = set(blobs), set()
-            for table in ("garbage", "segments", "current", "history"):
-                for (blob,) in db.execute(f"SELECT blob FROM {table} WHERE blob IS NOT NULL"):
-                    if blob in wanted:
-                        found.add(blob)
-            return found
+            query = " UNION ".join(
+                f"SELECT blob FROM {table} WHERE blob IN (SELECT value FROM json_each(?1))"
+                for table in ("garbage", "segments", "current", "history")
+            )
+            # One statement sees one state: a blob that goes from table to table is in it.
+            return {blob for (blob,) in db.execute(query, (json.dumps(list(blobs)),))}
 
         return await self.long(read) if blobs else set()
 
@@ -229,18 +237,18 @@ class Reader:
         ]
 
     async def blob_names(self, page: int = 10_000) -> AsyncIterator[str]:
-        """Every blob in the backend that a row names."""
-        queries = (
-            "SELECT DISTINCT blob FROM segments WHERE NOT inline AND blob > ? ORDER BY blob LIMIT ?",
-            "SELECT DISTINCT blob FROM current WHERE NOT inline AND blob > ? ORDER BY blob LIMIT ?",
-            "SELECT DISTINCT blob FROM history WHERE NOT inline AND blob > ? ORDER BY blob LIMIT ?",
-        )
-        for query in queries:
-            after = ""
-            while names := await self.long(lambda db: db.execute(query, (after, page)).fetchall()):  # noqa: B023
-                for (name,) in names:
-                    yield name
-                after = names[-1][0]
+        """Every blob in the backend that a row names, by pages of each table's primary key."""
+        for table, key in _NAMING.items():
+            columns = ", ".join(key)
+            query = (
+                f"SELECT {columns}, blob FROM {table} WHERE ({columns}) > ({', '.join('?' * len(key))}) "
+                f"AND NOT inline AND blob IS NOT NULL ORDER BY {columns} LIMIT {page}"
+            )
+            after: tuple[Any, ...] = tuple(key.values())
+            while rows := await self.long(lambda db: db.execute(query, after).fetchall()):  # noqa: B023
+                for row in rows:
+                    yield row[-1]
+                after = rows[-1][:-1]
 
 
 def _checked(crc: int | None, data: bytes | None, name: str) -> bytes:

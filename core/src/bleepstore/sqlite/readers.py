@@ -3,7 +3,8 @@
 ``metadata.db-readers/`` beside the database has one file a process, locked while it lives, with the
 oldest sequence number that it is reading from; and the file ``seq`` with the last committed one,
 which the writer keeps. A reader notes its number before it reads a row, and the number may be older
-than what it will see: that only keeps a blob for longer.
+than what it will see: that only keeps a blob for longer. Who removes garbage takes the last committed
+number before it looks at the readers: one that notes its number later sees at least that state.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-_U64 = struct.Struct("<Q")
+_U64 = struct.Struct("Q")  # native, which is one store and one load: no process sees half a number
 NOBODY = (1 << 64) - 1
 """What a process notes that reads nothing."""
 
@@ -29,10 +30,19 @@ class Readers:
         folder.mkdir(mode=0o700, exist_ok=True)
         self._folder = folder
         self._path = folder / name
-        self._file, self._slot = _open(self._path, NOBODY)
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        self._file, self._slot = self._take_slot()
         self._seq_file, self._seq = _open(folder / "seq", 0)
         self._counts: dict[int, int] = {}
+
+    def _take_slot(self) -> tuple[IO[bytes], mmap.mmap]:
+        while True:
+            file, slot = _open(self._path, NOBODY)
+            fcntl.flock(file, fcntl.LOCK_EX)
+            # Before the lock, a look from another process took the file for one of the dead.
+            if os.fstat(file.fileno()).st_nlink > 0:
+                return file, slot
+            slot.close()
+            file.close()
 
     def close(self) -> None:
         """Read nothing more. Idempotent."""
@@ -69,8 +79,8 @@ class Readers:
                 _U64.pack_into(self._slot, 0, next(iter(counts), NOBODY))
 
     def oldest(self) -> int:
-        """The oldest number that any living process reads from, or :data:`NOBODY`."""
-        found = next(iter(self._counts), NOBODY)
+        """A number below which nobody reads: what was dropped at or before it can go."""
+        found = min(self.seq, next(iter(self._counts), NOBODY))
         for path in self._folder.iterdir():
             if path.name == "seq" or path == self._path:
                 continue

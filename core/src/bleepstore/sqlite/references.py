@@ -1,8 +1,9 @@
 """Who names which blob: sharing, releasing, and the garbage that is left.
 
 A blob that one row names has no row of its own in ``blobs``; sharing makes one, with the number of
-rows that name it, and releasing down to one removes it. The last release drops inline bytes at once
-and records any other blob as garbage under the sequence number of the command.
+rows that name it, and releasing down to one removes it. The last release records the blob as garbage
+under the sequence number of the command; but the inline bytes of a version that is one blob go at once,
+because whoever reads those has them in one read. A list is read for longer.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def share(connection: sqlite3.Connection, span: Span) -> None:
 
 
 def release(connection: sqlite3.Connection, seq: int, blob: str, token: str | None, inline: int) -> None:
-    """One row less names the blob."""
+    """One row less names the blob; ``inline``: its bytes are in the database and go at once."""
     row = connection.execute("SELECT refs FROM blobs WHERE id = ?", (blob,)).fetchone()
     if row is not None:
         if row[0] > 2:
@@ -95,10 +96,10 @@ def add_segments(
 def drop_part(connection: sqlite3.Connection, seq: int, segments: int, number: int) -> None:
     """Release and remove one part of a list."""
     rows = connection.execute(
-        "SELECT blob, token, inline FROM segments WHERE list = ? AND part = ?", (segments, number)
+        "SELECT blob, token FROM segments WHERE list = ? AND part = ?", (segments, number)
     ).fetchall()
-    for blob, token, inline in rows:
-        release(connection, seq, blob, token, inline)
+    for blob, token in rows:
+        release(connection, seq, blob, token, STORED)
     connection.execute("DELETE FROM segments WHERE list = ? AND part = ?", (segments, number))
     connection.execute("DELETE FROM parts WHERE list = ? AND number = ?", (segments, number))
 
@@ -108,20 +109,15 @@ def drop_list(connection: sqlite3.Connection, seq: int, segments: int) -> None:
     # What nobody shares goes by one statement: a list can have 10,000 parts.
     connection.execute(
         "INSERT INTO garbage (seq, blob, token) SELECT ?, blob, token FROM segments "
-        "WHERE list = ? AND NOT inline AND blob NOT IN (SELECT id FROM blobs)",
+        "WHERE list = ? AND blob NOT IN (SELECT id FROM blobs)",
         (seq, segments),
     )
-    connection.execute(
-        "DELETE FROM inline WHERE blob IN (SELECT blob FROM segments WHERE list = ? AND inline) "
-        "AND blob NOT IN (SELECT id FROM blobs)",
-        (segments,),
-    )
     shared = connection.execute(
-        "SELECT blob, s.token, s.inline FROM segments s JOIN blobs b ON b.id = s.blob WHERE s.list = ?",
+        "SELECT blob, s.token FROM segments s JOIN blobs b ON b.id = s.blob WHERE s.list = ?",
         (segments,),
     ).fetchall()
-    for blob, token, inline in shared:
-        release(connection, seq, blob, token, inline)
+    for blob, token in shared:
+        release(connection, seq, blob, token, STORED)
     connection.execute("DELETE FROM segments WHERE list = ?", (segments,))
     connection.execute("DELETE FROM parts WHERE list = ?", (segments,))
 

@@ -4,6 +4,9 @@
 payload; requests carry an encoded command, replies a status byte and an encoded result. What a
 worker queues while its loop runs once leaves in one write, and so do the replies to one group: that
 keeps the socket cheap under load.
+
+A writer that stops says so (a frame with number 0), and then answers all that was sent before the
+worker heard it. A command whose reply does not come has an unknown outcome and is never sent again.
 """
 
 from __future__ import annotations
@@ -12,8 +15,9 @@ import asyncio
 import contextlib
 import logging
 import os
+import socket
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +33,18 @@ from bleepstore.sqlite.codec import decode, decode_command, encode
 
 HEAD = struct.Struct(">II")
 FRAME = 64 * 1024 * 1024
-"""The longest frame."""
+"""Bytes of the longest payload, and of all commands of a worker that wait for replies."""
+LEAVING = 0
+"""The number of the frame by which a writer says that it stops."""
+PATIENCE = 5.0
+"""Seconds in which a worker has to hear that the writer stops."""
 DONE, REFUSED, UNAVAILABLE, FULL, BUSY = range(5)
 
 log = logging.getLogger("bleepstore.sqlite")
 
 
 @contextlib.contextmanager
-def _short(path: Path) -> Any:
+def _short(path: Path) -> Iterator[str]:
     """A name of the socket that fits into an address, which holds about 100 bytes."""
     if len(os.fsencode(path)) < 100:
         yield str(path)
@@ -48,6 +56,21 @@ def _short(path: Path) -> Any:
         os.close(folder)
 
 
+def _listening(path: Path) -> socket.socket:
+    """A socket that nobody but this user can reach, at no moment."""
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        os.fchmod(listening.fileno(), 0o600)
+        with _short(path) as name:
+            listening.bind(name)
+        path.chmod(0o600)
+        listening.setblocking(False)
+    except BaseException:
+        listening.close()
+        raise
+    return listening
+
+
 class _Lines:
     """Frames out, gathered while the loop runs once."""
 
@@ -57,24 +80,27 @@ class _Lines:
 
     def put(self, number: int, payload: bytes) -> None:
         if not self._out:
-            asyncio.get_running_loop().call_soon(self._flush)
+            asyncio.get_running_loop().call_soon(self.flush)
         self._out += HEAD.pack(len(payload), number) + payload
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         out, self._out = self._out, bytearray()
-        if not self._writer.is_closing():
+        if out and not self._writer.is_closing():
             self._writer.write(bytes(out))
 
 
-async def _frames(reader: asyncio.StreamReader) -> Any:
+async def _frames(reader: asyncio.StreamReader) -> AsyncIterator[tuple[int, bytes]]:
+    """Frames until the other end is done, gone, or not to be understood."""
     while True:
         try:
             size, number = HEAD.unpack(await reader.readexactly(HEAD.size))
             if size > FRAME:
+                log.error("a frame of %d bytes on the socket of commands: the connection is closed", size)
                 return
-            yield number, await reader.readexactly(size)
+            payload = await reader.readexactly(size)
         except (asyncio.IncompleteReadError, OSError):
             return
+        yield number, payload
 
 
 class CommandServer:
@@ -84,40 +110,51 @@ class CommandServer:
         self._path = path
         self._submit = submit
         self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._leaving = False
+        self._clients: dict[asyncio.Task[Any], tuple[asyncio.StreamWriter, _Lines]] = {}
 
     async def start(self) -> None:
         """Listen. A socket that a dead writer left is replaced."""
         self._path.unlink(missing_ok=True)
-        with _short(self._path) as name:
-            self._server = await asyncio.start_unix_server(self._serve, name)
-        self._path.chmod(0o600)
+        self._server = await asyncio.start_unix_server(self._serve, sock=_listening(self._path))
 
-    async def stop(self) -> None:
-        """Answer what is under way, and close. Idempotent."""
+    async def stop(self, patience: float = PATIENCE) -> None:
+        """Tell the workers, answer what they have sent, and close. Idempotent."""
         if self._server is None:
             return
+        self._leaving = True
         self._server.close()
         self._server = None
-        while self._tasks:
-            await asyncio.wait(self._tasks)
-        await asyncio.sleep(0)  # the gathered replies leave
-        for writer in list(self._writers):
-            writer.close()
         self._path.unlink(missing_ok=True)
+        for _, lines in self._clients.values():
+            lines.put(LEAVING, b"")
+        if self._clients:
+            await asyncio.wait(self._clients, timeout=patience)
+        for writer, _ in list(self._clients.values()):
+            log.warning("a worker did not hear that the writer stops")
+            writer.transport.abort()
+        if self._clients:
+            await asyncio.wait(self._clients)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         lines = _Lines(writer)
-        self._writers.add(writer)
+        me = asyncio.current_task()
+        assert me is not None
+        self._clients[me] = (writer, lines)
+        if self._leaving:  # it came while the server stopped
+            lines.put(LEAVING, b"")
+        answers: set[asyncio.Task[None]] = set()
         try:
             async for number, payload in _frames(reader):
                 task = asyncio.create_task(self._answer(lines, number, payload))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                answers.add(task)
+                task.add_done_callback(answers.discard)
+            while answers:
+                await asyncio.wait(answers)
+            lines.flush()
         finally:
-            self._writers.discard(writer)
             writer.close()
+            del self._clients[me]
 
     async def _answer(self, lines: _Lines, number: int, payload: bytes) -> None:
         try:
@@ -141,8 +178,10 @@ class CommandClient:
         self._writer = writer
         self._lines = _Lines(writer)
         self._number = 0
-        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._waiting: dict[int, tuple[asyncio.Future[Any], int]] = {}
+        self._held = 0
         self.open = True
+        """Whether commands can be sent: the writer is there, and did not say that it stops."""
         self._task = asyncio.create_task(self._receive(reader), name="commands")
 
     @classmethod
@@ -153,29 +192,50 @@ class CommandClient:
         return cls(reader, writer)
 
     def submit(self, command: Command) -> asyncio.Future[Any]:
-        """Send a command; the future has its result."""
-        self._number = (self._number + 1) & 0xFFFFFFFF
+        """Send a command; the future has its result. Raises MetadataBusy."""
+        payload = encode(command)
+        if self._held + len(payload) > FRAME:
+            raise MetadataBusy("the queue of commands is full")
+        self._held += len(payload)
+        self._number = self._number % 0xFFFFFFFF + 1
         future = asyncio.get_running_loop().create_future()
-        self._waiting[self._number] = future
-        self._lines.put(self._number, encode(command))
+        self._waiting[self._number] = (future, len(payload))
+        self._lines.put(self._number, payload)
         return future
 
     async def close(self) -> None:
-        """Close the connection; what waits has an unknown outcome."""
-        self._writer.close()
-        await self._task
+        """Wait for the replies to all that was sent, and close. Idempotent."""
+        self._end()
+        await asyncio.wait((self._task,))
+
+    def _end(self) -> None:
+        """Send nothing more; replies can still come."""
+        if self.open:
+            self.open = False
+            self._lines.flush()
+            with contextlib.suppress(OSError, RuntimeError):  # the connection is lost already
+                self._writer.write_eof()
 
     async def _receive(self, reader: asyncio.StreamReader) -> None:
-        async for number, payload in _frames(reader):
-            future = self._waiting.pop(number, None)
-            if future is not None and not future.done():
-                _settle(future, payload)
-        self.open = False
-        self._writer.close()
-        waiting, self._waiting = self._waiting, {}
-        for future in waiting.values():
-            if not future.done():
-                future.set_exception(MetadataUnavailable("the writing process is gone"))
+        try:
+            async for number, payload in _frames(reader):
+                if number == LEAVING:
+                    self._end()
+                    continue
+                future, size = self._waiting[number]
+                if not future.done():
+                    _settle(future, payload)
+                del self._waiting[number]
+                self._held -= size
+        except Exception:
+            log.exception("a reply of the writer cannot be understood")
+        finally:
+            self.open = False
+            self._writer.close()
+            waiting, self._waiting = self._waiting, {}
+            for future, _ in waiting.values():
+                if not future.done():
+                    future.set_exception(MetadataUnavailable("the writing process is gone"))
 
 
 def _settle(future: asyncio.Future[Any], payload: bytes) -> None:

@@ -10,7 +10,7 @@
     blobs             a row only while a blob is shared: how many rows name it
     segments          list, part, n -> a span of a blob; parts what a client knows of a part
     uploads           multipart uploads, completed ones too until they are forgotten
-    garbage           blobs that nothing names since seq
+    garbage           blobs that nothing names since seq (inline ones only if they were in a list)
     events, sinks     what happened, and how far each sink has read
 
 A version whose bytes are one blob names it in its own row; ``segments`` holds lists. Keys are UTF-8
@@ -29,6 +29,8 @@ SCHEMA_VERSION = 1
 FEATURE_LEVEL = 1
 APPLICATION_ID = 0x426C6570
 """``Blep``: what SQLite's header says of whose file this is."""
+LOG_BYTES = 64 * 1024 * 1024
+"""What is kept of the write-ahead log's file between checkpoints."""
 
 _VERSION_COLUMNS = """
     seq         INTEGER NOT NULL,
@@ -131,7 +133,8 @@ CREATE TABLE uploads (
     tags           BLOB,
     completed      BLOB
 ) WITHOUT ROWID;
-CREATE INDEX uploads_by_key ON uploads (bucket_id, key, created, id);
+CREATE INDEX uploads_by_key ON uploads (bucket_id, key, created, id) WHERE completed IS NULL;
+CREATE INDEX uploads_completed ON uploads (bucket_id) WHERE completed IS NOT NULL;
 CREATE INDEX uploads_by_age ON uploads (created);
 CREATE TABLE garbage (
     seq    INTEGER NOT NULL,
@@ -179,17 +182,26 @@ def open_writer(
 
     Raises :class:`MetadataFailed` for a file that is not a BleepStore database of this version.
     """
+    connection: sqlite3.Connection | None = None
     try:
         connection = connect(path, read_only=False)
         fresh = _check(connection, path)
         connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        # A long read makes the log grow; when it has ended, the next checkpoint gives the room back.
+        connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
         connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         connection.execute("PRAGMA fullfsync = ON")
         connection.execute("PRAGMA checkpoint_fullfsync = ON")
         if fresh:
             _create(connection, new_store_id())
     except sqlite3.Error as error:
+        if connection is not None:
+            connection.close()
         raise MetadataFailed(f"{path}: {error}") from error
+    except BaseException:
+        if connection is not None:
+            connection.close()
+        raise
     return connection, fresh
 
 
@@ -205,7 +217,10 @@ def _check(connection: sqlite3.Connection, path: Path) -> bool:
         raise MetadataFailed(
             f"{path}: has schema version {version}, and this BleepStore reads version {SCHEMA_VERSION}"
         )
-    (level,) = connection.execute("SELECT feature_level FROM state").fetchone()
+    row = connection.execute("SELECT feature_level FROM state").fetchone()
+    if row is None:
+        raise MetadataFailed(f"{path}: is damaged: it has no state")
+    level = row[0]
     if level > FEATURE_LEVEL:
         raise MetadataFailed(f"{path}: needs feature level {level}, and this BleepStore has {FEATURE_LEVEL}")
     return False

@@ -152,7 +152,9 @@ class State:
         ).fetchall()
         for (segments,) in pending:
             drop_list(db, seq, segments)
-        db.execute("DELETE FROM uploads WHERE bucket_id = ?", (bucket,))
+        # One statement for each of the two indexes.
+        db.execute("DELETE FROM uploads WHERE bucket_id = ? AND completed IS NULL", (bucket,))
+        db.execute("DELETE FROM uploads WHERE bucket_id = ? AND completed IS NOT NULL", (bucket,))
         db.execute("DELETE FROM bucket_documents WHERE bucket_id = ?", (bucket,))
         db.execute("DELETE FROM buckets WHERE id = ?", (bucket,))
 
@@ -391,7 +393,11 @@ class State:
 
     def _forget_garbage(self, command: c.ForgetGarbage) -> None:
         self._next()
-        self.connection.executemany("DELETE FROM garbage WHERE blob = ?", [(blob,) for blob in command.blobs])
+        blobs = [(blob,) for blob in command.blobs]
+        self.connection.executemany(
+            "DELETE FROM inline WHERE blob IN (SELECT blob FROM garbage WHERE blob = ?)", blobs
+        )
+        self.connection.executemany("DELETE FROM garbage WHERE blob = ?", blobs)
 
     def _follow_events(self, command: c.FollowEvents) -> None:
         db = self.connection

@@ -8,6 +8,7 @@ memory counts against a bound, beyond which callers are told to come back.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import queue
 import sqlite3
@@ -64,6 +65,7 @@ class Writer:
         self._waiting = 0
         self._lock = threading.Lock()
         self._failed: str | None = None
+        self._ended = False
         self._thread = threading.Thread(target=self._run, name="bleepstore-writer", daemon=True)
 
     @property
@@ -78,7 +80,9 @@ class Writer:
     async def stop(self) -> None:
         """Apply what waits, and end the thread."""
         if self._thread.is_alive():
-            self._queue.put(None)
+            with self._lock:
+                self._ended = True
+                self._queue.put(None)
             await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
 
     def submit(self, command: Command) -> asyncio.Future[Any]:
@@ -86,13 +90,15 @@ class Writer:
         if self._failed is not None:
             raise MetadataUnavailable(self._failed)
         size = weight(command)
+        loop = asyncio.get_running_loop()
+        job = _Job(command, loop, loop.create_future(), size)
         with self._lock:
+            if self._ended:
+                raise MetadataUnavailable("the engine has been stopped")
             if self._waiting + size > self._bound:
                 raise MetadataBusy("the queue of commands is full")
             self._waiting += size
-        loop = asyncio.get_running_loop()
-        job = _Job(command, loop, loop.create_future(), size)
-        self._queue.put(job)
+            self._queue.put(job)
         return job.future
 
     # --- in the writer's thread -----------------------------------------------------------------------
@@ -128,6 +134,11 @@ class Writer:
         db = self._connection
         try:
             db.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:  # somebody else's tool has the database locked, or it cannot be read
+            for job in group:
+                job.fault = _translated(error)
+            return
+        try:
             for job in group:
                 try:
                     job.result = self._state.apply(job.command)
@@ -178,13 +189,16 @@ class Writer:
         for job in group:
             loops.setdefault(job.loop, []).append(job)
         for loop, jobs in loops.items():
-            if not loop.is_closed():
+            with contextlib.suppress(RuntimeError):  # a loop that was closed has nobody who waits
                 loop.call_soon_threadsafe(_deliver, jobs)
 
 
 def _translated(error: Exception) -> Exception:
-    if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_FULL:
-        return MetadataFull(str(error))
+    if isinstance(error, sqlite3.OperationalError):
+        if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+            return MetadataFull(str(error))
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+            return MetadataBusy(str(error))
     log.error("a command could not be applied", exc_info=error)
     return MetadataUnavailable(f"{type(error).__name__}: {error}")
 
