@@ -1,0 +1,7 @@
+"""Conformance kits: what a storage backend and a metadata engine promise, as tests that others inherit.
+
+``bleepstore.testing.metadata`` is the kit of ``bleepstore.metadata.MetadataEngine``, and
+``bleepstore.testing.storage`` that of ``bleepstore.storage.StorageBackend``. A plugin's author
+writes one class with one fixture and inherits every test. The kits import pytest; the server
+imports neither.
+"""
