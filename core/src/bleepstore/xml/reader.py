@@ -20,19 +20,23 @@ DEPTH = 16
 """The deepest nesting; the deepest shape needs six."""
 ATTRIBUTES = 16
 """The most attributes of one element."""
-NAMESPACES = frozenset({"", NAMESPACE, "http://doc.s3.amazonaws.com/2006-03-01"})
-"""S3's own, none, and the one that old clients send."""
+OLD_NAMESPACE = "http://doc.s3.amazonaws.com/2006-03-01/"
+NAMESPACES = frozenset({"", *(n for full in (NAMESPACE, OLD_NAMESPACE) for n in (full, full.rstrip("/")))})
+"""S3's own, none, and the one of old documents and clients; without their last slash too."""
+ENCODINGS = frozenset({"utf-8", "utf-16", "us-ascii", "iso-8859-1"})
+"""What the parser decodes itself; for any other it would ask Python's codecs, ``unicode_escape`` too."""
 
 
 def read(shape: type[T], data: bytes) -> T:
     """The document as a shape. Raises S3Error MalformedXML."""
     reader = _Reader(shape)
     parser = DefusedXMLParser(target=reader, forbid_dtd=True, forbid_entities=True, forbid_external=True)
+    parser.parser.XmlDeclHandler = reader.declaration
     try:
         parser.feed(data)
         parser.close()
-    except (ParseError, ValueError, LookupError) as error:
-        # ValueError: what defusedxml forbids is one. LookupError: an encoding that nobody knows.
+    except (ParseError, ValueError) as error:
+        # ValueError: what defusedxml forbids is one.
         raise malformed() from error
     if reader.result is None:
         raise malformed()
@@ -77,6 +81,10 @@ class _Reader:
         self._stack: list[_Frame] = []
         self._skipping = 0
         self.result: Any = None
+
+    def declaration(self, version: str, encoding: str | None, standalone: int) -> None:
+        if encoding is not None and encoding.lower() not in ENCODINGS:
+            raise malformed()
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         if len(self._stack) + self._skipping >= DEPTH or len(attributes) > ATTRIBUTES:
