@@ -114,6 +114,8 @@ class OperationTable:
         claimed = [claim for claims in self._claims.values() for claim in claims]
         self._names = frozenset(name for claim in claimed for name, _ in claim.query)
         self._subresources = frozenset(claim.subresource for claim in claimed if claim.subresource)
+        for claim in claimed:
+            claim.special = not self._subresources.isdisjoint(name for name, _ in claim.query)
 
     def find(
         self, method: str, scope: Scope, query: Mapping[str, str], headers: Mapping[str, str]
@@ -124,18 +126,17 @@ class OperationTable:
         of an object is no way to delete the object.
         """
         plain = self._names.isdisjoint(query)
+        any_row = plain or self._subresources.isdisjoint(query)
         for claim in (self._plain if plain else self._claims).get((method, scope), ()):
-            if claim.matches(query, headers):
-                if plain or claim.subresource or self._subresources.isdisjoint(query):
-                    return claim.row
-                return None
+            if (any_row or claim.special) and claim.matches(query, headers):
+                return claim.row
         return None
 
 
 class _Claim:
     """What a row asks of a request, ready to be compared."""
 
-    __slots__ = ("headers", "query", "row", "subresource", "weight")
+    __slots__ = ("headers", "query", "row", "special", "subresource", "weight")
 
     def __init__(self, row: Operation) -> None:
         self.row = row
@@ -145,6 +146,8 @@ class _Claim:
             for name, equals, value in (wanted.partition("=") for wanted in row.query)
         )
         self.subresource = self.query[0][0] if self.query and self.query[0][1] is None else None
+        self.special = False
+        """Whether it asks for a sub-resource, of its own or of another row; known when all rows are."""
         # A value says more than a name. A sub-resource says what is meant, a header only how.
         self.weight = sum(100 + (value is not None) for _, value in self.query) + len(self.headers)
 
