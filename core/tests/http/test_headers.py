@@ -65,6 +65,7 @@ def test_the_three_forms_of_http_dates_are_read() -> None:
     for text in (
         "Sun, 06 Nov 1994 08:49:37 GMT",
         "Sunday, 06-Nov-94 08:49:37 GMT",
+        "Sun, 06 Nov 1994 08:49:37 -0000",
         "Sun Nov  6 08:49:37 1994",
     ):
         assert parse_http_date(text) == 784_111_777_000

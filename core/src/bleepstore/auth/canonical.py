@@ -29,7 +29,7 @@ def canonical_path(raw_path: str) -> str:
     return "%2F".join(quote_from_bytes(unquote_to_bytes(piece), safe="/-._~") for piece in pieces)
 
 
-def canonical_query(raw_query: str, without: str = "") -> str:
+def canonical_query(raw_query: str, without: str | None = None) -> str:
     """The query, sorted by encoded name and value, without the parameter named."""
     if not raw_query:
         return ""

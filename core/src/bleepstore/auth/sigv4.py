@@ -270,7 +270,7 @@ class SignatureV4(Authenticator):
 def _requests(x: Exchange, claim: _Claim) -> Iterator[str]:
     """The canonical request, then the forms in which clients and proxies are known to differ."""
     path = canonical_path(x.raw_path)
-    query = canonical_query(x.raw_query, "X-Amz-Signature" if claim.presigned else "")
+    query = canonical_query(x.raw_query, "X-Amz-Signature" if claim.presigned else None)
     names = claim.signed.split(";")
     headers = canonical_headers(x.headers, names)
     yield canonical_request(x.method, path, query, headers, claim.signed, claim.payload)

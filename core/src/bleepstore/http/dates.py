@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
+_ZERO = frozenset({"GMT", "UTC", "+0000", "-0000"})
+"""GMT as RFC 9110 has it, and as the libraries of mail write it."""
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -50,7 +52,7 @@ def _parse(text: str) -> int | None:
             _, month, day, clock, year = text.split()
         else:
             words = rest.split()
-            if words.pop() not in ("GMT", "UTC"):
+            if words.pop() not in _ZERO:
                 return None
             if len(words) == 2:  # RFC 850: Sunday, 06-Nov-94 08:49:37 GMT
                 day, month, year = words[0].split("-")
