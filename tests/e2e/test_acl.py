@@ -346,3 +346,16 @@ class TestAnotherAccount:
     def test_its_presigned_url_gives_no_more_than_it_has(self, other, put):
         answer = fetch(other.generate_presigned_url("get_object", put()))
         assert (answer.status, answer.code) == (403, "AccessDenied")
+
+    def test_who_may_read_the_bytes_may_not_therefore_read_or_copy_the_tags(
+        self, s3, other, anonymous, put, make_acl_bucket
+    ):
+        names = put("public-read", Tagging="salary=1")
+        assert s3.get_object(**names)["TagCount"] == 1
+        assert "TagCount" not in anonymous.get_object(**names)
+        assert "TagCount" not in other.get_object(**names)
+        mine = make_acl_bucket(other)
+        with refused("AccessDenied", 403):
+            other.copy_object(Bucket=mine, Key="copy", CopySource=names)
+        other.copy_object(Bucket=mine, Key="copy", CopySource=names, TaggingDirective="REPLACE")
+        assert other.get_object_tagging(Bucket=mine, Key="copy")["TagSet"] == []

@@ -277,7 +277,14 @@ def test_the_size_given_on_completion_is_verified(s3, bucket):
 
 def test_a_read_of_a_part_gives_the_parts_checksum(s3, bucket):
     Upload(s3, bucket, "SHA256").complete()
-    assert stored(s3, bucket, PartNumber=2)["ChecksumSHA256"] == checksum("SHA256")
+    found = stored(s3, bucket, PartNumber=2)
+    assert (found["ChecksumSHA256"], found["ChecksumType"]) == (checksum("SHA256"), "COMPOSITE")
+
+
+def test_a_page_of_no_parts_is_not_the_first_of_many(s3, bucket):
+    Upload(s3, bucket, "SHA256").complete()
+    reply = s3.get_object_attributes(Bucket=bucket, Key="k", ObjectAttributes=["ObjectParts"], MaxParts=0)
+    assert reply["ObjectParts"]["IsTruncated"] is False
 
 
 def test_parts_are_listed_with_their_checksums(s3, bucket):

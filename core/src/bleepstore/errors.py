@@ -67,6 +67,10 @@ CODES: dict[str, tuple[int, str]] = {
         "The list of parts was not in ascending order. Parts must be ordered by part number.",
     ),
     "InvalidRange": (416, "The requested range is not satisfiable"),
+    "InvalidRedirectLocation": (
+        400,
+        "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.",
+    ),
     "InvalidRequest": (400, "Invalid Request"),
     "InvalidStorageClass": (400, "The storage class you specified is not valid"),
     "InvalidTag": (400, "The tag provided was not a valid tag."),
@@ -128,7 +132,7 @@ CODES: dict[str, tuple[int, str]] = {
         404,
         "The server side encryption configuration was not found",
     ),
-    "ServiceUnavailable": (503, "Please reduce your request rate."),
+    "ServiceUnavailable": (503, "Service is unable to handle request."),
     "SignatureDoesNotMatch": (
         403,
         "The request signature we calculated does not match the signature you provided. Check your key "

@@ -65,7 +65,7 @@ _ASKING = UNBUILT | {_ENCRYPTION}
 def object_attributes(headers: Mapping[str, str]) -> Attributes:
     """What PutObject, CreateMultipartUpload and CopyObject with REPLACE keep, without the checksum.
 
-    Raises S3Error MetadataTooLarge, InvalidStorageClass, NotImplemented.
+    Raises S3Error MetadataTooLarge, InvalidStorageClass, InvalidRedirectLocation, NotImplemented.
     """
     kept = {name: headers[name] for name in SYSTEM_HEADERS if headers.get(name)}
     if "content-type" not in kept:
@@ -74,6 +74,9 @@ def object_attributes(headers: Mapping[str, str]) -> Attributes:
         encoding = stored_encoding(kept.pop("content-encoding"))
         if encoding:
             kept["content-encoding"] = encoding
+    target = kept.get("x-amz-website-redirect-location")
+    if target is not None and not target.startswith(("/", "http://", "https://")):
+        raise S3Error("InvalidRedirectLocation")
     return Attributes(headers=kept, metadata=user_metadata(headers), storage_class=storage_class(headers))
 
 

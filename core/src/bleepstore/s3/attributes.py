@@ -78,7 +78,7 @@ async def _parts(x: Exchange, found: ObjectRecord) -> GetObjectAttributesParts:
         part_number_marker=marker,
         next_part_number_marker=page[-1].number if page else 0,
         max_parts=limit,
-        is_truncated=len(parts) > limit,
+        is_truncated=len(parts) > limit > 0,
         parts=tuple(
             ObjectPart(part_number=part.number, size=part.size, **checksum_fields(part.checksum))
             for part in page

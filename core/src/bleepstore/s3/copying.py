@@ -31,7 +31,7 @@ from bleepstore.s3.owners import account_of
 from bleepstore.s3.parts import part_number, pending_upload
 from bleepstore.s3.patience import patiently
 from bleepstore.s3.streams import object_body
-from bleepstore.s3.tagging import tags_from_header
+from bleepstore.s3.tagging import may_read_tags, tags_from_header
 from bleepstore.xml.shapes import CopyObjectResult, CopyPartResult
 
 LARGEST = 5 * 1024**3
@@ -45,14 +45,23 @@ async def copy_object(x: Exchange) -> Reply:
     """CopyObject."""
     headers = refuse_unbuilt(x.headers, x.services.settings)
     reply = await patiently(x, _again(x, _copy_object))
-    reply.headers |= headers
+    reply.headers |= headers | _source_version(x)
     return reply
 
 
 async def upload_part_copy(x: Exchange) -> Reply:
     """UploadPartCopy."""
     refuse_unbuilt(x.headers, x.services.settings)
-    return await patiently(x, _again(x, _copy_part))
+    reply = await patiently(x, _again(x, _copy_part))
+    reply.headers |= _source_version(x)
+    return reply
+
+
+def _source_version(x: Exchange) -> dict[str, str]:
+    """The version that was copied, where the request or the source has one."""
+    assert x.source is not None
+    version = x.source.object.version or x.source.version
+    return {} if version is None else {"x-amz-copy-source-version-id": version}
 
 
 async def _again(x: Exchange, copy: Callable[[Exchange, CopySource], Awaitable[Reply]]) -> Reply:
@@ -85,18 +94,12 @@ async def _copy_object(x: Exchange, source: CopySource) -> Reply:
     assert x.key is not None
     found = source.object
     if found.size > LARGEST:
-        raise S3Error(
-            "InvalidRequest",
-            "The specified copy source is larger than the maximum allowable size for a copy source: "
-            f"{LARGEST}",
-        )
+        raise _too_large()
     replaced = _directive(x, "x-amz-metadata-directive")
     attributes = _attributes(x, found, replaced=replaced)
     if found.bucket == x.bucket.id and found.key == x.key and not replaced:
         _check_self_copy(x, found, attributes)
-    tags = found.tags
-    if _directive(x, "x-amz-tagging-directive"):
-        tags = tags_from_header(x.headers.get("x-amz-tagging"))
+    tags = await _tags(x, source)
     owner = owner_of_new(x)
     acl = object_acl_from_headers(x, account_of(x, owner), x.bucket)
     condition = write_condition(x.headers)
@@ -125,6 +128,11 @@ async def _copy_object(x: Exchange, source: CopySource) -> Reply:
     )
 
 
+def _too_large() -> S3Error:
+    message = "The specified copy source is larger than the maximum allowable size for a copy source: "
+    return S3Error("InvalidRequest", f"{message}{LARGEST}")
+
+
 def _directive(x: Exchange, header: str) -> bool:
     """Whether a directive says REPLACE. Raises S3Error InvalidArgument."""
     value = x.headers.get(header, "COPY")
@@ -137,6 +145,15 @@ def _directive(x: Exchange, header: str) -> bool:
             ArgumentValue=value[:256],
         )
     return value == "REPLACE"
+
+
+async def _tags(x: Exchange, source: CopySource) -> bytes | None:
+    """The tags of the copy. Whoever may read the source's bytes may not therefore read its tags."""
+    if _directive(x, "x-amz-tagging-directive"):
+        return tags_from_header(x.headers.get("x-amz-tagging"))
+    if source.object.tags is not None and not await may_read_tags(x, source.object, source.bucket):
+        raise S3Error("AccessDenied")
+    return source.object.tags
 
 
 def _attributes(x: Exchange, found: ObjectRecord, *, replaced: bool) -> Attributes:
@@ -227,7 +244,7 @@ async def _copy_part(x: Exchange, source: CopySource) -> Reply:
     header = x.headers.get("x-amz-copy-source-range")
     span = Span(0, found.size) if header is None else parse_copy_range(header, found.size)
     if span.length > LARGEST:
-        raise S3Error("EntityTooLarge", ProposedSize=str(span.length), MaxSizeAllowed=str(LARGEST))
+        raise _too_large()
     etag, checksum = await _part_digests(x, found, span, upload)
     command = CopyPart(
         id=x.services.new_id(),

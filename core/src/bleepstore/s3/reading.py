@@ -5,7 +5,7 @@ Authority: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bleepstore.errors import S3Error
 from bleepstore.exchange import Exchange, Reply
@@ -16,7 +16,7 @@ from bleepstore.http.ranges import Span, Unsatisfiable, invalid_range, parse_ran
 from bleepstore.metadata import Checksum, ObjectRecord
 from bleepstore.s3.checksum_headers import checksum_headers
 from bleepstore.s3.streams import object_body
-from bleepstore.s3.tagging import tag_count
+from bleepstore.s3.tagging import may_read_tags, tag_count
 from bleepstore.storage import BlobMissing
 
 OVERRIDES = {
@@ -58,7 +58,7 @@ async def get_object(x: Exchange) -> Reply:
 
 
 async def _get(x: Exchange, found: ObjectRecord) -> Reply:
-    headers = object_headers(x, found)
+    headers = await object_headers(x, found)
     unchanged = _decide(x, found, headers)
     if unchanged is not None:
         return unchanged
@@ -71,14 +71,14 @@ async def _get(x: Exchange, found: ObjectRecord) -> Reply:
 async def head_object(x: Exchange) -> Reply:
     """HeadObject: every header that GetObject has, and no bytes."""
     assert x.object is not None
-    headers = object_headers(x, x.object)
+    headers = await object_headers(x, x.object)
     unchanged = _decide(x, x.object, headers)
     if unchanged is not None:
         return unchanged
     return _reply(x, x.object, headers, await _select(x, x.object))
 
 
-def object_headers(x: Exchange, found: ObjectRecord) -> dict[str, str]:
+async def object_headers(x: Exchange, found: ObjectRecord) -> dict[str, str]:
     """What is the same for all replies about an object."""
     attributes = found.attributes
     headers = {
@@ -91,7 +91,7 @@ def object_headers(x: Exchange, found: ObjectRecord) -> dict[str, str]:
         headers |= metadata_headers(attributes.metadata)
     if attributes.storage_class != "STANDARD":
         headers["x-amz-storage-class"] = attributes.storage_class
-    if found.tags is not None:
+    if found.tags is not None and await may_read_tags(x, found):
         headers["x-amz-tagging-count"] = str(tag_count(found.tags))
     if "versionId" in x.query:
         headers["x-amz-version-id"] = found.version or "null"
@@ -172,7 +172,7 @@ async def _part(x: Exchange, found: ObjectRecord, number: int, whole: _Selection
     for part in await x.services.metadata.parts(found.segments):
         if part.number == number:
             composite = whole.checksum is not None and whole.checksum.type == "COMPOSITE"
-            checksum = part.checksum if composite else None
+            checksum = replace(part.checksum, type="COMPOSITE") if part.checksum and composite else None
             return _Selection(Span(start, part.size), part.size > 0, checksum, found.parts)
         start += part.size
     raise S3Error("InvalidPartNumber", PartNumberRequested=str(number), ActualPartCount=str(found.parts))

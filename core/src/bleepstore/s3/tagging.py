@@ -15,8 +15,11 @@ from urllib.parse import quote, unquote
 
 from bleepstore.commands import PutBucketDocument, PutObjectDocument
 from bleepstore.errors import S3Error
-from bleepstore.exchange import Exchange, Reply
+from bleepstore.exchange import Access, Exchange, Reply
 from bleepstore.http.headers import percent_decode
+from bleepstore.http.pipeline import allowed
+from bleepstore.metadata import BucketRecord, ObjectRecord
+from bleepstore.operations import AclRight, Permission, Scope
 from bleepstore.s3.documents import document, read_document
 from bleepstore.s3.paging import invalid_argument
 from bleepstore.xml.shapes import Tag, Tagging
@@ -140,6 +143,25 @@ def _allowed(text: str) -> bool:
 def _is_space(character: str) -> bool:
     # The separators of Unicode (category Z): isspace() alone would admit control characters.
     return character.isspace() and character > "\x9f"
+
+
+# --- who may read them ----------------------------------------------------------------------------
+
+READ_TAGS = Permission(action="s3:GetObjectTagging", right=AclRight.OWNER, on=Scope.OBJECT)
+"""What GetObjectTagging asks for, and whatever else tells of tags or copies them."""
+
+
+async def may_read_tags(x: Exchange, found: ObjectRecord, bucket: BucketRecord | None = None) -> bool:
+    """Whether the caller may read the tags of an object (of ``bucket``, the request's by default)."""
+    access = Access(
+        identity=x.identity,
+        permission=READ_TAGS,
+        bucket=bucket or x.bucket,
+        object=found,
+        key=found.key,
+        exchange=x,
+    )
+    return await allowed(x.services, access)
 
 
 # --- the operations -------------------------------------------------------------------------------
