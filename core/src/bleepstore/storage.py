@@ -115,17 +115,25 @@ class Target:
 
 
 class StagedBlob(ABC):
-    """One write under way. Exactly one of ``publish`` and ``discard`` ends it."""
+    """One write under way: pieces, then ``publish`` and ``settle``, or ``discard`` at any time.
+
+    One method runs at a time. Any of them may be cancelled while it waits; what a thread or the
+    network goes on doing then is over before ``discard`` returns.
+    """
 
     name: str
 
     @abstractmethod
     async def write(self, data: Buffer) -> None:
-        """Append ``data``; the buffer may be reused after return. Raises :class:`OutOfSpace`."""
+        """Append ``data``; the buffer may be reused after return. Raises :class:`OutOfSpace`.
+
+        It may return before the piece is written: the next call raises what went wrong, and after
+        a fault the write can only be discarded.
+        """
 
     @abstractmethod
     async def publish(self, *, expect: str | None = None) -> Blob:
-        """Make the blob durable (power cut) and readable, and return it.
+        """Make the blob durable (power cut) and readable, and return it. No sync is tried twice.
 
         ``expect`` (native layout): the token upstream must hold now, ``""`` for absence, ``None``
         for no condition; :class:`TokenMismatch` when it does not.
@@ -133,11 +141,16 @@ class StagedBlob(ABC):
 
     @abstractmethod
     async def settle(self) -> None:
-        """The outcome of the published blob is in the metadata now: stop tracking it."""
+        """The outcome of the published blob is in the metadata now: stop tracking it. Never fails."""
 
     @abstractmethod
     async def discard(self) -> None:
-        """Remove all traces. Idempotent, and allowed after a failed ``write`` or ``publish``."""
+        """Remove all traces, also of a published blob that no row will name.
+
+        Idempotent, allowed after a failed or cancelled ``write`` or ``publish``, and done to the end
+        when cancelled itself. Raises nothing: what cannot be removed now is for
+        :meth:`StorageBackend.abandoned`.
+        """
 
 
 class BlobReader(ABC):
@@ -145,7 +158,10 @@ class BlobReader(ABC):
 
     @abstractmethod
     def __aiter__(self) -> AsyncIterator[bytes]:
-        """Yield the span in order, in pieces of at most about 1 MiB. May raise :class:`Damaged`."""
+        """Yield the span in order, once, in pieces of at most about 1 MiB.
+
+        Raises :class:`Damaged` before a piece that is not what was written.
+        """
 
     @abstractmethod
     async def close(self) -> None:
@@ -187,7 +203,7 @@ class StorageBackend(ABC):
 
     @abstractmethod
     async def open(self, blob: Blob, start: int = 0, length: int | None = None) -> BlobReader:
-        """Open ``blob[start:start+length]`` for reading (to its end when ``None``).
+        """Open ``blob[start:start+length]`` for reading (to its end when ``None``), as a slice does.
 
         Raises :class:`BlobMissing`, :class:`TokenMismatch` or :class:`Damaged` here where it can
         be known before the first byte.

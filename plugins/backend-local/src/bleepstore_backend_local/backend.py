@@ -20,9 +20,10 @@ import contextlib
 import fcntl
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO
+from typing import IO, ParamSpec, TypeVar
 
 from bleepstore.storage import (
     BackendFailed,
@@ -34,16 +35,22 @@ from bleepstore.storage import (
     StorageBackend,
     StoreMismatch,
     Target,
+    Unavailable,
 )
 
 from bleepstore_backend_local.faults import faults
 from bleepstore_backend_local.journal import Journal
 from bleepstore_backend_local.reading import LocalReader
-from bleepstore_backend_local.staging import LocalStaged, sync_folder
+from bleepstore_backend_local.staging import LocalStaged, sync_file, sync_folder, write_all
 
 VERSION = 1
 TOKEN = "BLEEPSTORE_SERVER_TOKEN"  # noqa: S105 - the name of a variable
 """By this variable the workers of one server know each other."""
+WRITERS = 16
+"""Threads that write: a file system syncs for many at once, and reads do not wait behind syncs."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class LocalBackend(StorageBackend):
@@ -58,6 +65,7 @@ class LocalBackend(StorageBackend):
         self._root = root
         self._token = token or os.environ.get(TOKEN) or secrets.token_hex(16)
         self._lock: IO[bytes] | None = None
+        self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="bleepstore-write")
 
     def path(self, name: str) -> Path:
         """Where a published blob is."""
@@ -66,6 +74,13 @@ class LocalBackend(StorageBackend):
     def temporary(self, name: str) -> Path:
         """Where a blob is while it is being written."""
         return self._root / "tmp" / name
+
+    def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+        """Do file operations of a write in a thread. Raises Unavailable after :meth:`stop`."""
+        try:
+            return asyncio.wrap_future(self._writers.submit(work, *args, **kwargs))
+        except RuntimeError as error:
+            raise Unavailable(f"{self._root}: the server is stopping") from error
 
     async def start(self, store_id: str, *, fresh: bool) -> None:
         """Make or open the folder."""
@@ -94,19 +109,22 @@ class LocalBackend(StorageBackend):
     def _admit(self) -> IO[bytes]:
         descriptor = os.open(self._root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         file = os.fdopen(descriptor, "r+b", buffering=0)
-        with contextlib.suppress(BlockingIOError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            file.truncate(0)
-            file.write(f"{self._token} {os.getpid()}\n".encode())
-        # From exclusive to shared is not atomic: whoever came in between has left its own token.
-        fcntl.flock(file, fcntl.LOCK_SH)
-        file.seek(0)
-        owner, _, pid = file.read().decode(errors="replace").partition(" ")
-        if owner != self._token:
+        try:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                file.truncate(0)
+                file.write(f"{self._token} {os.getpid()}\n".encode())
+            # From exclusive to shared is not atomic: whoever came in between has left its own token.
+            fcntl.flock(file, fcntl.LOCK_SH)
+            file.seek(0)
+            owner, _, pid = file.read().decode(errors="replace").partition(" ")
+            if owner != self._token:
+                raise BackendFailed(
+                    f"{self._root}: is already in use by another BleepStore server (pid {pid.strip()})"
+                )
+        except BaseException:
             file.close()
-            raise BackendFailed(
-                f"{self._root}: is already in use by another BleepStore server (pid {pid.strip()})"
-            )
+            raise
         return file
 
     def _identify(self, store_id: str, *, fresh: bool) -> None:
@@ -119,7 +137,7 @@ class LocalBackend(StorageBackend):
             blobs = self._root / "blobs"
             if blobs.is_dir() and any(next(folder.iterdir(), None) for folder in blobs.iterdir()):
                 raise StoreMismatch(f"{self._root}: holds blobs, but not the id of their store") from None
-            path.write_text(line)
+            self._write_id(path, line)
             return
         if stored == line:
             return
@@ -129,11 +147,24 @@ class LocalBackend(StorageBackend):
         made = "the metadata was made anew" if fresh else "the metadata is another store's"
         raise StoreMismatch(f"{self._root}: belongs to store {name}, not to {store_id}: {made}")
 
+    def _write_id(self, path: Path, line: str) -> None:
+        """Whole or not at all: half an id after a power cut would lock the store's owner out."""
+        temporary = self._root / f"store-id-{os.getpid()}-{secrets.token_hex(4)}"
+        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            write_all(file, line.encode())
+            if self.durable:
+                sync_file(file)
+        finally:
+            os.close(file)
+        temporary.replace(path)
+
     async def stop(self) -> None:
-        """Let everything go."""
-        self._close()
+        """Let everything go, after the operations under way."""
+        await asyncio.get_running_loop().run_in_executor(None, self._close)
 
     def _close(self) -> None:
+        self._writers.shutdown()
         if hasattr(self, "journal"):
             self.journal.close()
         if self._lock is not None:
@@ -141,9 +172,7 @@ class LocalBackend(StorageBackend):
             self._lock = None
 
     async def stage(self, name: str, *, size: int | None = None, target: Target | None = None) -> StagedBlob:
-        """Begin a write."""
-        with faults(name):
-            self.journal.enter(name)
+        """Begin a write; the first file operation is that of the first piece."""
         return LocalStaged(self, name)
 
     async def open(self, blob: Blob, start: int = 0, length: int | None = None) -> BlobReader:
@@ -168,14 +197,15 @@ class LocalBackend(StorageBackend):
 
     async def abandoned(self) -> Iterable[str]:
         """Names in the journals of dead processes."""
-        dead = await asyncio.get_running_loop().run_in_executor(None, self.journal.dead)
-        return [name for names in dead.values() for name in names]
+        with faults(str(self._root)):
+            return await asyncio.get_running_loop().run_in_executor(None, self.journal.dead)
 
     async def resolve(self, names: Iterable[str]) -> None:
         """Forget names of dead processes."""
-        await asyncio.get_running_loop().run_in_executor(None, self.journal.forget, list(names))
+        with faults(str(self._root)):
+            await asyncio.get_running_loop().run_in_executor(None, self.journal.forget, list(names))
 
 
 def _close_unwanted(opening: asyncio.Future[LocalReader]) -> None:
     if not opening.cancelled() and opening.exception() is None:
-        os.close(opening.result()._file)
+        opening.result().release()

@@ -6,19 +6,24 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bleepstore.storage import BackendFailed, BlobMissing, OutOfSpace
+from bleepstore.storage import BackendFailed, OutOfSpace, StorageFault, Unavailable
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_BUSY = frozenset({errno.EMFILE, errno.ENFILE})
+"""Too many open files: it passes."""
 
 
 @contextmanager
-def faults(blob: str) -> Iterator[None]:
-    """Raise what a file operation for ``blob`` raises as a StorageFault, with the cause chained."""
+def faults(blob: str, *, absent: type[StorageFault] = BackendFailed) -> Iterator[None]:
+    """Raise what a file operation for ``blob`` raises as a StorageFault, with the cause chained.
+
+    ``absent`` is what a file that is not there means: for a reader BlobMissing, for a writer a
+    folder that somebody took away.
+    """
     try:
         yield
-    except FileNotFoundError as error:
-        raise BlobMissing(blob) from error
     except OSError as error:
-        if error.errno in _FULL:
-            raise OutOfSpace(f"{blob}: {error.strerror}") from error
-        raise BackendFailed(f"{blob}: {error.strerror or error}") from error
+        if error.errno == errno.ENOENT and absent is not BackendFailed:
+            raise absent(blob) from error
+        kind = OutOfSpace if error.errno in _FULL else Unavailable if error.errno in _BUSY else BackendFailed
+        raise kind(f"{blob}: {error.strerror or error}") from error

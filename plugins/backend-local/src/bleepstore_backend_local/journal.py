@@ -9,43 +9,67 @@ lose names, which ``scrub`` finds.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
+import logging
 import os
-from collections.abc import Iterable
+import threading
+from collections.abc import Collection
 from pathlib import Path
 
 WIDTH = 33
 _FREE = b" " * 32 + b"\n"
 
+log = logging.getLogger("bleepstore.local")
+
 
 class Journal:
-    """The journal of this process."""
+    """The journal of this process. Its methods are called in any thread."""
 
     def __init__(self, folder: Path, name: str) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
         self._folder = folder
         self._path = folder / name
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        self._file = _make(self._path)
+        self._lock = threading.Lock()
         self._slots: dict[str, int] = {}
         self._free: list[int] = []
 
     def enter(self, blob: str) -> None:
-        """Note a blob before anything of it exists."""
-        slot = self._free.pop() if self._free else len(self._slots)
-        os.pwrite(self._file, blob.encode() + b"\n", slot * WIDTH)
-        self._slots[blob] = slot
+        """Note a blob before anything of it exists. Raises OSError."""
+        with self._lock:
+            slot = self._free[-1] if self._free else len(self._slots)
+            if os.pwrite(self._file, blob.encode() + b"\n", slot * WIDTH) != WIDTH:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
+            if self._free:
+                self._free.pop()
+            self._slots[blob] = slot
 
     def leave(self, blob: str) -> None:
-        """The fate of a blob is decided. Idempotent."""
-        slot = self._slots.pop(blob, None)
-        if slot is not None:
-            os.pwrite(self._file, _FREE, slot * WIDTH)
+        """The fate of a blob is decided. Idempotent, and never fails: a name too many is harmless."""
+        with self._lock:
+            slot = self._slots.get(blob)
+            if slot is None:
+                return
+            try:
+                os.pwrite(self._file, _FREE, slot * WIDTH)
+            except OSError as error:
+                log.warning("blob %s stays in %s: %s", blob, self._path, error.strerror)
+                return
+            del self._slots[blob]
             self._free.append(slot)
 
-    def dead(self) -> dict[Path, list[str]]:
-        """The journals of dead processes, and the names in each."""
-        found: dict[Path, list[str]] = {}
+    def dead(self) -> list[str]:
+        """Names in the journals of dead processes."""
+        return self._look(())
+
+    def forget(self, names: Collection[str]) -> None:
+        """These names of dead processes are decided."""
+        self._look(frozenset(names))
+
+    def _look(self, decided: Collection[str]) -> list[str]:
+        """Names of dead processes that are undecided; a journal without any is removed."""
+        found: list[str] = []
         for path in sorted(self._folder.iterdir()):
             if path == self._path:
                 continue
@@ -54,24 +78,36 @@ class Journal:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     continue
-                found[path] = [line.decode() for line in file.read().split(b"\n") if _is_name(line)]
+                names = [name for name in _names(file.read()) if name not in decided]
+                found += names
+                if not names:
+                    path.unlink(missing_ok=True)
         return found
-
-    def forget(self, names: Iterable[str]) -> None:
-        """Names of dead processes are decided: remove journals that hold no others."""
-        decided = set(names)
-        for path, held in self.dead().items():
-            if decided.issuperset(held):
-                path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """End; what is still in flight stays noted for the next process. Idempotent."""
-        if self._file < 0:
-            return
-        if not self._slots:
-            self._path.unlink(missing_ok=True)
-        os.close(self._file)
-        self._file = -1
+        with self._lock:
+            file, self._file = self._file, -1
+            if file < 0:
+                return
+            if not self._slots:
+                self._path.unlink(missing_ok=True)
+            os.close(file)
+
+
+def _make(path: Path) -> int:
+    """Make a locked file. Whoever looked between making and locking has removed it: make it anew."""
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file).st_nlink:
+            return file
+        os.close(file)
+
+
+def _names(content: bytes) -> list[str]:
+    lines = (content[at : at + 32] for at in range(0, len(content), WIDTH))
+    return [line.decode() for line in lines if _is_name(line)]
 
 
 def _is_name(line: bytes) -> bool:

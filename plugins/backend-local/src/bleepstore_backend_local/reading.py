@@ -8,7 +8,7 @@ from array import array
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from bleepstore.storage import Blob, BlobReader, Damaged
+from bleepstore.storage import Blob, BlobMissing, BlobReader, Damaged
 
 from bleepstore_backend_local.faults import faults
 from bleepstore_backend_local.format import BLOCK, check_blocks, read_trailer, trailer_size
@@ -20,30 +20,30 @@ PIECE = 16 * BLOCK
 class LocalReader(BlobReader):
     """An open span of one blob. Made in a thread, by :meth:`LocalReader.open`."""
 
-    def __init__(self, file: int, blob: Blob, start: int, end: int, first: bytes) -> None:
+    def __init__(self, file: int, blob: Blob, start: int, end: int) -> None:
         self._file = file
         self._blob = blob
         self._start = start
         self._end = end
-        self._first = first
+        self._first = b""
         self._sums: array[int] = array("I")
         self._running: asyncio.Future[bytes] | None = None
 
     @classmethod
     def open(cls, path: Path, blob: Blob, start: int, length: int | None) -> LocalReader:
         """Open the file, read its trailer and the first piece. Raises StorageFault."""
-        end = blob.size if length is None else start + length
-        with faults(blob.name):
+        end = blob.size if length is None else min(start + length, blob.size)
+        with faults(blob.name, absent=BlobMissing):
             file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        reader = cls(file, blob, start, end)
         try:
-            reader = cls(file, blob, start, end, b"")
             with faults(blob.name):
                 trailer = os.pread(file, trailer_size(blob.size) + 1, blob.size)
             reader._sums = read_trailer(trailer, blob.size, blob.name)
             if end > start:
                 reader._first = reader._read(start - start % BLOCK)
         except BaseException:
-            os.close(file)
+            reader.release()
             raise
         return reader
 
@@ -66,22 +66,38 @@ class LocalReader(BlobReader):
         at = self._start - self._start % BLOCK + PIECE
         loop = asyncio.get_running_loop()
         while piece:
+            running = None
             if at < self._end:
-                self._running = loop.run_in_executor(None, self._read, at)
+                self._running = running = loop.run_in_executor(None, self._read, at)
             yield piece
-            if self._running is None:
+            if running is None:
                 return
-            running, self._running = self._running, None
-            piece = await running
+            # A read under way outlives its reader's cancellation: ``close`` waits for it.
+            piece = await asyncio.shield(running)
             at += PIECE
 
     async def close(self) -> None:
         """Close the file, after a read under way. Idempotent."""
-        running, self._running = self._running, None
-        if running is not None:
-            await asyncio.wait((running,))
-            if not running.cancelled():
-                running.exception()
+        running, file = self._running, self._file
+        if running is None or running.done():
+            self.release()
+            _look(running)
+            return
+        # A read that has not begun finds no file; one that has keeps the file until it is over.
+        self._file = -1
+        if file >= 0:
+            running.add_done_callback(_look)
+            running.add_done_callback(lambda _: os.close(file))
+        await asyncio.wait((running,))
+
+    def release(self) -> None:
+        """Close the file while nothing reads."""
         file, self._file = self._file, -1
         if file >= 0:
             os.close(file)
+
+
+def _look(running: asyncio.Future[bytes] | None) -> None:
+    """What a read that nobody waits for raised is nobody's business."""
+    if running is not None and not running.cancelled():
+        running.exception()
