@@ -13,9 +13,10 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, cast
 
 import pluggy
 import uvicorn
@@ -24,6 +25,7 @@ from starlette.applications import Starlette
 from bleepstore.auth.accounts import ConfiguredAccounts
 from bleepstore.background import BackgroundRunner
 from bleepstore.commands import CreateBucket
+from bleepstore.discovery import Plugins, discover, implementations, one_line
 from bleepstore.errors import S3Error
 from bleepstore.exchange import Services
 from bleepstore.http.address import Addressing
@@ -32,16 +34,12 @@ from bleepstore.http.pipeline import Pipeline
 from bleepstore.http.protocol import server_options
 from bleepstore.metadata import MetadataEngine, MetadataFailed, Reason, Refused
 from bleepstore.operations import Clash, OperationTable
-from bleepstore.plugin import Context, MetadataSpec, StorageSpec
+from bleepstore.plugin import PROJECT, Context, MetadataSpec, StorageSpec
 from bleepstore.s3.bucket_names import check_bucket_name
 from bleepstore.settings import Settings
 from bleepstore.storage import StorageBackend, StorageFault
 from bleepstore.upkeep.events import delivery
 
-if TYPE_CHECKING:
-    from bleepstore.discovery import Plugins
-
-T = TypeVar("T")
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -61,7 +59,7 @@ class App:
 
     def __init__(self, settings: Settings, manager: pluggy.PluginManager) -> None:
         self._settings = settings
-        self._hook = manager.hook
+        self._manager = manager
         self._entry: S3Entry | None = None
         self._metadata: MetadataEngine | None = None
         self._storage: StorageBackend | None = None
@@ -74,7 +72,7 @@ class App:
             await self._start()
         except (MetadataFailed, StorageFault, Clash, OSError) as error:
             await self.stop()
-            raise StartFailed(str(error)) from error
+            raise StartFailed(str(error) or type(error).__name__) from error
         except BaseException:
             await self.stop()
             raise
@@ -88,24 +86,25 @@ class App:
             accounts=ConfiguredAccounts(settings.auth),
             metadata=metadata,
             storage=storage,
-            authenticators=_all(self._hook.bleepstore_authenticators(context=context)),
-            authorizers=_all(self._hook.bleepstore_authorizers(context=context)),
+            authenticators=self._all("authenticators", context=context),
+            authorizers=self._all("authorizers", context=context),
             clock=clock,
             new_id=new_id,
         )
-        table = OperationTable(_all(self._hook.bleepstore_operations(context=context)))
+        table = OperationTable(self._all("operations", context=context))
         await metadata.start()
         await storage.start(metadata.store_id, fresh=metadata.fresh)
         await self._create_buckets(services)
         self._hooked = True
-        self._hook.bleepstore_start(services=services)
-        resolvers = _all(self._hook.bleepstore_address_resolvers(context=context))
+        for name, start in self._hooks("start"):
+            _run(name, start, services=services)
+        resolvers = self._all("address_resolvers", context=context)
         addressing = Addressing(settings.server.domains, resolvers)
-        wrappers = _all(self._hook.bleepstore_exchange_wrappers(context=context))
+        wrappers = self._all("exchange_wrappers", context=context)
         pipeline = Pipeline(services, table, addressing, wrappers)
         self._entry = S3Entry(pipeline.answer, services, self._plain_routes(context), addressing=addressing)
-        tasks = _all(self._hook.bleepstore_background_tasks(context=context))
-        sinks = _all(self._hook.bleepstore_event_sinks(context=context))
+        tasks = self._all("background_tasks", context=context)
+        sinks = self._all("event_sinks", context=context)
         self._background = BackgroundRunner((*tasks, delivery(sinks)), services)
         self._background.start()
 
@@ -116,7 +115,11 @@ class App:
             self._background = None
         if self._hooked:
             self._hooked = False
-            self._hook.bleepstore_stop(services=self.services)
+            for name, stop in reversed(self._hooks("stop")):
+                try:
+                    _run(name, stop, services=self.services)
+                except StartFailed:
+                    log.exception("a plugin did not stop in order")
         if self._storage is not None:
             await self._storage.stop()
             self._storage = None
@@ -137,7 +140,9 @@ class App:
         await receive()
         try:
             await self.start()
-        except StartFailed as error:
+        except Exception as error:
+            if not isinstance(error, StartFailed):
+                log.exception("the application cannot start")
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         await send({"type": "lifespan.startup.complete"})
@@ -147,6 +152,16 @@ class App:
 
     # --- what the parts are made from -------------------------------------------------------------
 
+    def _hooks(self, hook: str) -> Sequence[tuple[str, pluggy.HookImpl]]:
+        """The implementations of a hook with the plugins' names, in order."""
+        found = implementations(self._manager, f"{PROJECT}_{hook}")
+        return [(f"plugin {one.plugin_name}: {PROJECT}_{hook}", one) for one in found]
+
+    def _all(self, hook: str, **arguments: Any) -> tuple[Any, ...]:
+        """What all plugins return from a hook that returns several."""
+        found = (_run(name, one, **arguments) for name, one in self._hooks(hook))
+        return tuple(item for items in found for item in items or ())
+
     def _context(self, name: str = "plugins", section: Any = None) -> Context:
         return Context(
             settings=self._settings, section=section, log=logging.getLogger(f"bleepstore.{name}"), clock=clock
@@ -154,28 +169,33 @@ class App:
 
     def _metadata_engine(self) -> MetadataEngine:
         name = self._settings.metadata.engine
-        for spec in _all(self._hook.bleepstore_metadata_engines()):
+        for spec in self._all("metadata_engines"):
             if spec.name == name:
-                return cast(MetadataEngine, spec.build(self._section_context("metadata", spec)))
+                return cast(MetadataEngine, self._build("metadata", spec))
         raise StartFailed(f"metadata.engine: no plugin provides {name!r}")
 
     def _storage_backend(self) -> StorageBackend:
         name = self._settings.storage.backend
-        for spec in _all(self._hook.bleepstore_storage_backends()):
+        for spec in self._all("storage_backends"):
             if spec.name == name:
-                return cast(StorageBackend, spec.build(self._section_context("storage", spec)))
+                return cast(StorageBackend, self._build("storage", spec))
         raise StartFailed(f"storage.backend: no plugin provides {name!r}")
 
-    def _section_context(self, kind: str, spec: StorageSpec | MetadataSpec) -> Context:
+    def _build(self, kind: str, spec: StorageSpec | MetadataSpec) -> StorageBackend | MetadataEngine:
         section = self._settings.sections.get(f"{kind}.{spec.name}")
-        if section is None and spec.section is not None:
-            section = spec.section()
-        return self._context(spec.name, section)
+        try:
+            if section is None and spec.section is not None:
+                section = spec.section()
+            return spec.build(self._context(spec.name, section))
+        except (MetadataFailed, StorageFault):
+            raise
+        except Exception as error:
+            raise StartFailed(f"{kind}.{spec.name}: cannot be built: {one_line(error)}") from error
 
     def _plain_routes(self, context: Context) -> Any:
-        routes = _all(self._hook.bleepstore_routes(context=context, services=self.services))
+        routes = self._all("routes", context=context, services=self.services)
         application: Any = Starlette(routes=routes)
-        for wrapper in reversed(_all(self._hook.bleepstore_asgi_wrappers(context=context))):
+        for wrapper in reversed(self._all("asgi_wrappers", context=context)):
             application = cast(Callable[[Any], Any], wrapper)(application)
         return application
 
@@ -197,11 +217,7 @@ class App:
 
 def create_app(settings: Settings, plugins: Plugins | None = None) -> App:
     """The application of a configuration, with all installed plugins unless others are given."""
-    if plugins is None:
-        from bleepstore.discovery import discover
-
-        plugins = discover(settings.plugins.disabled)
-    return App(settings, plugins.manager)
+    return App(settings, (plugins or discover(settings.plugins.disabled)).manager)
 
 
 async def serve(
@@ -218,28 +234,42 @@ async def serve(
     :class:`StartFailed`.
     """
     app = create_app(settings, plugins)
-    await app.start()
+    server = _Server(_uvicorn(app, settings), ready)
+    loop = asyncio.get_running_loop()
+    # Before the engines open: a signal that comes while they do ends the server in order too.
+    loop.add_signal_handler(signal.SIGTERM, server.drain)
+    loop.add_signal_handler(signal.SIGINT, server.interrupt)
+    if until is not None:
+        loop.add_reader(until, server.drain)
     try:
-        tls = settings.server.tls
-        config = uvicorn.Config(
-            cast(Any, app),
-            lifespan="off",
-            log_config=None,
-            timeout_graceful_shutdown=settings.server.shutdown_grace,
-            ssl_certfile=tls.certificate,
-            ssl_keyfile=tls.key,
-            **server_options(settings),
-        )
-        server = _Server(config, ready)
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, server.drain)
-        loop.add_signal_handler(signal.SIGINT, server.interrupt)
-        if until is not None:
-            loop.add_reader(until, server.drain)
+        await app.start()
         await server.serve(list(sockets))
     finally:
+        if until is not None:
+            loop.remove_reader(until)
         await app.stop()
     return 0
+
+
+def _uvicorn(app: App, settings: Settings) -> uvicorn.Config:
+    tls = settings.server.tls
+    config = uvicorn.Config(
+        cast(Any, app),
+        lifespan="off",
+        log_config=None,
+        timeout_graceful_shutdown=settings.server.shutdown_grace,
+        ssl_certfile=tls.certificate,
+        ssl_keyfile=tls.key,
+        **server_options(settings),
+    )
+    try:
+        config.load()
+    except ssl.SSLError as error:
+        reason = error.reason or str(error)
+        raise StartFailed(f"server.tls: {tls.certificate}, {tls.key}: {reason}") from error
+    except OSError as error:
+        raise StartFailed(f"server.tls: {error.filename or tls.certificate}: {error.strerror}") from error
+    return config
 
 
 class _Server(uvicorn.Server):
@@ -275,6 +305,10 @@ def new_id() -> str:
     return f"{clock():012x}{os.urandom(10).hex()}"
 
 
-def _all(results: Iterable[Iterable[T]]) -> tuple[T, ...]:
-    """What all plugins returned, in the order of registration (pluggy calls the last one first)."""
-    return tuple(item for result in reversed(list(results)) for item in result)
+def _run(name: str, implementation: pluggy.HookImpl, **arguments: Any) -> Any:
+    """One hook of one plugin. Raises :class:`StartFailed` with its name for whatever it raises."""
+    try:
+        found = implementation.function(*(arguments[argument] for argument in implementation.argnames))
+        return found if found is None or not isinstance(found, Iterable) else tuple(found)
+    except Exception as error:
+        raise StartFailed(f"{name} failed: {one_line(error)}") from error

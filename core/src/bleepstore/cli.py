@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,32 +19,37 @@ from bleepstore import __version__
 if TYPE_CHECKING:
     from bleepstore.config import Configuration
     from bleepstore.discovery import Plugins
+    from bleepstore.settings import Settings
 
 WRONG = 2
 """Exit code for what the operator must change."""
+INTERRUPTED = 130
+"""Exit code of a command that Ctrl-C ended, as shells have it."""
 DATA = "bleepstore-data"
 """The data directory where none is given, below the current folder."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code."""
-    given = sys.argv[1:] if arguments is None else list(arguments)
-    parser = _parser(given)
-    options = parser.parse_args(given)
-    if options.run is None:
-        parser.print_help()
-        return WRONG
     from bleepstore.config_file import ConfigError
     from bleepstore.discovery import DiscoveryError
     from bleepstore.supervisor import BindFailed
 
+    given = sys.argv[1:] if arguments is None else list(arguments)
     try:
+        parser = _parser(given)
+        options = parser.parse_args(given)
+        if options.run is None:
+            parser.print_help()
+            return WRONG
         code: int = options.run(options)
     except (ConfigError, DiscoveryError, BindFailed) as error:
         return _complain(str(error))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return code
 
 
@@ -53,7 +59,9 @@ def _say(text: str) -> None:
 
 
 def _complain(text: str) -> int:
-    sys.stderr.write(f"bleepstore: {text}\n")
+    from bleepstore.supervisor import complain
+
+    complain(text)
     return WRONG
 
 
@@ -69,8 +77,7 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     _add_config_option(plugins)
     plugins.set_defaults(run=_plugins)
     _add_config(commands)
-    built_in = commands.choices
-    if given and not given[0].startswith("-") and given[0] not in built_in:
+    if not given or given[0] not in (*commands.choices, "--version"):
         _add_plugin_commands(commands)
     return parser
 
@@ -81,12 +88,7 @@ def _add_config_option(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_plugin_commands(commands: Any) -> None:
-    from bleepstore.discovery import DiscoveryError, discover
-
-    try:
-        plugins = discover()
-    except DiscoveryError:
-        return  # an unknown command is the smaller problem, and argparse says it
+    _, plugins = _discover(None)
     for specs in plugins.manager.hook.bleepstore_commands():
         for spec in specs:
             parser = commands.add_parser(spec.name, help=spec.help)
@@ -97,15 +99,23 @@ def _add_plugin_commands(commands: Any) -> None:
 # --- what every command reads -----------------------------------------------------------------------
 
 
+def _discover(config: Path | None) -> tuple[Path | None, Plugins]:
+    """The file in use, and the plugins that it leaves enabled. Raises ConfigError, DiscoveryError."""
+    from bleepstore.config import disabled_plugins, find_file
+    from bleepstore.discovery import discover
+
+    path = find_file(config, os.environ, Path())
+    disabled = disabled_plugins(path, os.environ)
+    return path, discover(disabled.names, source=disabled.source)
+
+
 def _read(
     config: Path | None, overrides: dict[str, Any] | None = None
 ) -> tuple[Configuration, Plugins, Path | None]:
     """Configuration and plugins. Raises ConfigError, DiscoveryError."""
-    from bleepstore.config import Choices, disabled_plugins, find_file, load
-    from bleepstore.discovery import discover
+    from bleepstore.config import Choices, load
 
-    path = find_file(config, os.environ, Path())
-    plugins = discover(disabled_plugins(path, os.environ))
+    path, plugins = _discover(config)
     choices = Choices.of(plugins.manager.hook)
     loaded = load(path, environ=os.environ, overrides=overrides, choices=choices)
     return loaded, plugins, path
@@ -164,15 +174,18 @@ def _serve(options: argparse.Namespace) -> int:
 def _warn(loaded: Configuration) -> None:
     import logging
 
-    from bleepstore.settings import DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY
-
     log = logging.getLogger("bleepstore")
     for warning in loaded.warnings:
         log.warning("%s", warning)
-    auth = loaded.settings.auth
-    documented = auth.access_key == DEFAULT_ACCESS_KEY and auth.secret_key.matches(DEFAULT_SECRET_KEY)
-    if loaded.credentials and documented:
+    if loaded.credentials and _is_documented(loaded.settings):
         log.warning("the configured key pair is the documented default: everybody knows it")
+
+
+def _is_documented(settings: Settings) -> bool:
+    from bleepstore.settings import DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY
+
+    auth = settings.auth
+    return auth.access_key == DEFAULT_ACCESS_KEY and auth.secret_key.matches(DEFAULT_SECRET_KEY)
 
 
 def _banner(loaded: Configuration, port: int, path: Path | None) -> str:
@@ -184,12 +197,15 @@ def _banner(loaded: Configuration, port: int, path: Path | None) -> str:
     scheme = "https" if server.tls.certificate is not None else "http"
     endpoint = f"{scheme}://{host}:{port}"
     region = "" if server.region == "us-east-1" else f" --region {server.region}"
-    secret = "<its secret>" if loaded.credentials else settings.auth.secret_key.reveal()
+    access_key = settings.auth.access_key
+    # The documented pair is no secret; any other is not printed.
+    secret = settings.auth.secret_key.reveal() if _is_documented(settings) else "***"
+    quoted = f"AWS_ACCESS_KEY_ID={shlex.quote(access_key)} AWS_SECRET_ACCESS_KEY={shlex.quote(secret)}"
     lines = [
         f"BleepStore {__version__}",
         f"  endpoint    {endpoint}",
-        f"  data        {_data(settings)}",
-        f"  access key  {settings.auth.access_key}",
+        *(f"  data        {path}" for path in _data(settings)),
+        f"  access key  {access_key}",
     ]
     if not loaded.credentials:
         lines.append(f"  secret key  {secret}  (the documented default: this machine only)")
@@ -197,7 +213,7 @@ def _banner(loaded: Configuration, port: int, path: Path | None) -> str:
         lines.append(f"  config      {path}")
     lines += [
         "",
-        f"  AWS_ACCESS_KEY_ID={settings.auth.access_key} AWS_SECRET_ACCESS_KEY={secret} \\",
+        f"  {quoted} \\",
         f"    aws --endpoint-url {endpoint}{region} s3 ls",
         "",
         "Ctrl-C ends it.",
@@ -205,11 +221,16 @@ def _banner(loaded: Configuration, port: int, path: Path | None) -> str:
     return "\n".join(lines)
 
 
-def _data(settings: Any) -> str:
-    backend = settings.storage.backend
-    section = settings.sections.get(f"storage.{backend}")
-    root = getattr(section, "root_dir", None)
-    return str(root.absolute().parent if root is not None else backend)
+def _data(settings: Settings) -> list[str]:
+    """Where the data is: one directory, or what the engines have instead."""
+    sections = settings.sections
+    metadata = getattr(sections.get(f"metadata.{settings.metadata.engine}"), "path", None)
+    storage = getattr(sections.get(f"storage.{settings.storage.backend}"), "root_dir", None)
+    places = [
+        metadata.absolute().parent if metadata is not None else settings.metadata.engine,
+        storage.absolute().parent if storage is not None else settings.storage.backend,
+    ]
+    return list(dict.fromkeys(str(place) for place in places))
 
 
 # --- presign ----------------------------------------------------------------------------------------
@@ -258,11 +279,7 @@ def _presign(options: argparse.Namespace) -> int:
 def _plugins(options: argparse.Namespace) -> int:
     from dataclasses import asdict
 
-    from bleepstore.config import disabled_plugins, find_file
-    from bleepstore.discovery import discover
-
-    path = find_file(options.config, os.environ, Path())
-    inventory = discover(disabled_plugins(path, os.environ)).inventory
+    inventory = _discover(options.config)[1].inventory
     if options.json:
         _say(json.dumps([asdict(plugin) for plugin in inventory], indent=2))
         return 0
@@ -312,18 +329,16 @@ def _config_show(options: argparse.Namespace) -> int:
 def _config_schema(options: argparse.Namespace) -> int:
     from bleepstore.config import Choices
     from bleepstore.config_schema import config_schema
-    from bleepstore.discovery import discover
 
-    _say(json.dumps(config_schema(Choices.of(discover().manager.hook).sections), indent=2))
+    _say(json.dumps(config_schema(Choices.of(_discover(None)[1].manager.hook).sections), indent=2))
     return 0
 
 
 def _config_init(options: argparse.Namespace) -> int:
     from bleepstore.config import Choices
     from bleepstore.config_text import sample
-    from bleepstore.discovery import discover
 
-    text = sample(Choices.of(discover().manager.hook).sections)
+    text = sample(Choices.of(_discover(None)[1].manager.hook).sections)
     try:
         with options.file.open("x", encoding="utf-8") as file:
             file.write(text)

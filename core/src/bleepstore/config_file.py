@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,16 @@ from typing import Any
 Path_ = tuple[str, ...]
 
 
+def dotted(at: Path_) -> str:
+    """``auth.users[1].access_key`` for ``("auth", "users", "[1]", "access_key")``."""
+    return ".".join(at).replace(".[", "[")
+
+
 class ConfigError(Exception):
     """The configuration cannot be used: one line for the operator."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(" ".join(text.splitlines()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +55,12 @@ def _toml(path: Path, text: str) -> ConfigFile:
     try:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: {error}") from None
+        message, _, at = str(error).rpartition(" (at ")
+        found = re.match(r"line (\d+), column \d+\)$", at)
+        where = f"{path}:{found[1]}" if found else f"{path}:{text.count(chr(10)) + 1}"
+        raise ConfigError(f"{where}: {message or error}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: is nested too deeply") from None
     return ConfigFile(path, tree, _toml_lines(text))
 
 
@@ -54,11 +68,16 @@ def _toml_lines(text: str) -> dict[Path_, int]:
     """Where keys stand. The parser does not say, and the file is valid: a look at each line does."""
     lines: dict[Path_, int] = {}
     section: Path_ = ()
+    items: dict[Path_, int] = {}
     for number, line in enumerate(text.splitlines(), 1):
         stripped = line.strip()
         if stripped.startswith("["):
             section = _toml_key(stripped.strip("[]").partition("]")[0])
             lines.setdefault(section, number)
+            if stripped.startswith("[["):
+                items[section] = items.get(section, -1) + 1
+                section = (*section, f"[{items[section]}]")
+                lines.setdefault(section, number)
         elif "=" in stripped and not stripped.startswith("#"):
             key = (*section, *_toml_key(stripped.partition("=")[0]))
             for depth in range(1, len(key) + 1):
@@ -73,41 +92,59 @@ def _toml_key(text: str) -> Path_:
 def _yaml(path: Path, text: str) -> ConfigFile:
     import yaml
 
-    lines: dict[Path_, int] = {}
-    loader = yaml.SafeLoader(text)
+    reading = None
     try:
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if node is None:
             return ConfigFile(path, {}, {})
         if not isinstance(node, yaml.MappingNode):
-            raise ConfigError(f"{path}: expected sections with keys")
-        tree = _mapping(path, loader, node, (), lines)
+            raise ConfigError(f"{path}:{node.start_mark.line + 1}: expected sections with keys")
+        reading = _YamlTree(path, loader)
+        return ConfigFile(path, reading.value(node, ()), reading.lines)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark is not None else ""
         raise ConfigError(f"{path}{line}: {error.problem or error.context}") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: {' '.join(str(error).split())}") from None
-    finally:
-        loader.dispose()
-    return ConfigFile(path, tree, lines)
+    except RecursionError:
+        raise ConfigError(f"{path}: is nested too deeply") from None
+    except (ValueError, TypeError) as error:  # a date that is none, a key that is a list
+        line = f":{reading.line}" if reading is not None else ""
+        raise ConfigError(f"{path}{line}: {error}") from None
 
 
-def _mapping(path: Path, loader: Any, node: Any, at: Path_, lines: dict[Path_, int]) -> dict[str, Any]:
-    import yaml
+class _YamlTree:
+    """Makes plain values of a document's nodes, and notes the line of each key and item."""
 
-    tree: dict[str, Any] = {}
-    for key_node, value_node in node.value:
-        key = str(loader.construct_object(key_node, deep=True))
-        here = (*at, key)
-        line = key_node.start_mark.line + 1
-        if key in tree:
-            raise ConfigError(
-                f"{path}:{line}: {'.'.join(here)}: stands there twice, first in line {lines[here]}"
-            )
-        lines[here] = line
-        if isinstance(value_node, yaml.MappingNode):
-            tree[key] = _mapping(path, loader, value_node, here, lines)
-        else:
-            tree[key] = loader.construct_object(value_node, deep=True)
-    return tree
+    def __init__(self, path: Path, loader: Any) -> None:
+        self.lines: dict[Path_, int] = {}
+        self.line = 1
+        """The line of what is being read."""
+        self._path = path
+        self._loader = loader
+
+    def value(self, node: Any, at: Path_) -> Any:
+        """The value of a node. Raises ConfigError for a key that stands there twice."""
+        import yaml
+
+        self.line = node.start_mark.line + 1
+        if isinstance(node, yaml.SequenceNode):
+            return [self._inside(item, (*at, f"[{n}]"), item) for n, item in enumerate(node.value)]
+        if not isinstance(node, yaml.MappingNode):
+            return self._loader.construct_object(node, deep=True)
+        tree: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(self._loader.construct_object(key_node, deep=True))
+            here = (*at, key)
+            if key in tree:
+                line, first = key_node.start_mark.line + 1, self.lines[here]
+                message = f"{dotted(here)}: stands there twice, first in line {first}"
+                raise ConfigError(f"{self._path}:{line}: {message}")
+            tree[key] = self._inside(value_node, here, key_node)
+        return tree
+
+    def _inside(self, node: Any, at: Path_, mark: Any) -> Any:
+        self.lines[at] = mark.start_mark.line + 1
+        return self.value(node, at)

@@ -6,34 +6,28 @@ import ipaddress
 from collections.abc import Callable, Iterable
 
 from bleepstore.auth.accounts import canonical_id
-from bleepstore.config_file import ConfigError
-from bleepstore.settings import Settings
+from bleepstore.config_file import ConfigError, dotted
+from bleepstore.errors import S3Error
+from bleepstore.s3.bucket_names import check_bucket_name
+from bleepstore.settings import AuthSettings, Settings, UserSettings
 
 LARGEST_INLINE = 1024 * 1024
+Where = Callable[..., str]
+"""Says where a path of the configuration stands, and names it."""
 
 
-def check_settings(settings: Settings, where: Callable[[str], str]) -> None:
-    """Raise ConfigError for the first rule broken; ``where`` says where a key stands."""
-    for dotted, value, least, most in _numbers(settings):
+def check_settings(settings: Settings, where: Where) -> None:
+    """Raise ConfigError for the first rule broken."""
+    for name, value, least, most in _numbers(settings):
         if not least <= value <= most:
-            raise ConfigError(f"{where(dotted)}: expected {least} to {most}, found {value}")
-    server = settings.server
-    if not server.region:
-        raise ConfigError(f"{where('server.region')}: must not be empty")
-    for proxy in server.trusted_proxies:
-        try:
-            ipaddress.ip_network(proxy, strict=False)
-        except ValueError:
-            message = f"{proxy!r} is no address and no network"
-            raise ConfigError(f"{where('server.trusted_proxies')}: {message}") from None
-    tls = server.tls
-    if (tls.certificate is None) != (tls.key is None):
-        missing = "certificate" if tls.certificate is None else "key"
-        raise ConfigError(f"{where('server.tls')}: server.tls.{missing} must be given too")
-    for name, path in (("certificate", tls.certificate), ("key", tls.key)):
-        if path is not None and not path.is_file():
-            raise ConfigError(f"{where(f'server.tls.{name}')}: {path}: no such file")
+            raise ConfigError(f"{where(*name.split('.'))}: expected {least} to {most}, found {value}")
+    _check_server(settings, where)
     _check_accounts(settings, where)
+    for n, bucket in enumerate(settings.buckets):
+        try:
+            check_bucket_name(bucket)
+        except S3Error:
+            raise ConfigError(f"{where('buckets', f'[{n}]')}: {bucket!r} is no valid bucket name") from None
 
 
 def _numbers(settings: Settings) -> Iterable[tuple[str, int, int, int]]:
@@ -53,25 +47,46 @@ def _numbers(settings: Settings) -> Iterable[tuple[str, int, int, int]]:
     yield "upkeep.upload_expiry_days", settings.upkeep.upload_expiry_days, 1, 36_500
 
 
-def _check_accounts(settings: Settings, where: Callable[[str], str]) -> None:
-    keys: dict[str, str] = {}
-    ids: dict[str, str] = {}
+def _check_server(settings: Settings, where: Where) -> None:
+    server, tls = settings.server, settings.server.tls
+    if not server.region or not _is_token(server.region):
+        # It is a part of every signature's scope, which is divided by slashes.
+        raise ConfigError(f"{where('server', 'region')}: must be a name without spaces, commas or slashes")
+    for n, proxy in enumerate(server.trusted_proxies):
+        try:
+            ipaddress.ip_network(proxy, strict=False)
+        except ValueError:
+            place = where("server", "trusted_proxies", f"[{n}]")
+            raise ConfigError(f"{place}: {proxy!r} is no address and no network") from None
+    if (tls.certificate is None) != (tls.key is None):
+        one, other = ("key", "certificate") if tls.certificate is None else ("certificate", "key")
+        raise ConfigError(f"{where('server', 'tls', one)}: server.tls.{other} must be given too")
+    for name, path in (("certificate", tls.certificate), ("key", tls.key)):
+        if path is not None and not path.is_file():
+            raise ConfigError(f"{where('server', 'tls', name)}: {path}: no such file")
+
+
+def _check_accounts(settings: Settings, where: Where) -> None:
     auth = settings.auth
-    accounts = [("auth", auth.access_key, bool(auth.secret_key), auth.user_id)]
-    accounts += [
-        (f"auth.users[{n}]", user.access_key, bool(user.secret_key), user.user_id)
-        for n, user in enumerate(auth.users)
-    ]
-    for at, access_key, secret, user_id in accounts:
-        place = where("auth.access_key") if at == "auth" else f"{where('auth.users')}: {at}"
-        if not access_key or not secret:
-            raise ConfigError(f"{place}: access_key and secret_key must not be empty")
-        if "/" in access_key or "," in access_key or not access_key.isprintable() or " " in access_key:
-            raise ConfigError(f"{place}.access_key: must not have spaces, commas or slashes")
-        if access_key in keys:
-            raise ConfigError(f"{place}.access_key: {access_key!r} is that of {keys[access_key]} too")
-        keys[access_key] = at
-        identity = user_id or canonical_id(access_key)
-        if identity in ids:
-            raise ConfigError(f"{place}.user_id: {identity!r} is that of {ids[identity]} too")
-        ids[identity] = at
+    taken: dict[str, dict[str, str]] = {"access_key": {}, "user_id": {}, "email": {}}
+    accounts: list[tuple[tuple[str, ...], AuthSettings | UserSettings]] = [(("auth",), auth)]
+    accounts += [(("auth", "users", f"[{n}]"), user) for n, user in enumerate(auth.users)]
+    for at, account in accounts:
+        for name, value in (("access_key", account.access_key), ("secret_key", account.secret_key)):
+            if not value:
+                raise ConfigError(f"{where(*at, name)}: must not be empty")
+        if not _is_token(account.access_key):
+            raise ConfigError(f"{where(*at, 'access_key')}: must not have spaces, commas or slashes")
+        one = dotted(at)
+        for name, value, shown in (
+            ("access_key", account.access_key, account.access_key),
+            ("user_id", account.user_id or canonical_id(account.access_key), account.user_id),
+            ("email", account.email.lower(), account.email),
+        ):
+            other = taken[name].setdefault(value, one) if value else one
+            if other != one:
+                raise ConfigError(f"{where(*at, name)}: {shown!r} is that of {other} too")
+
+
+def _is_token(text: str) -> bool:
+    return text.isprintable() and not any(mark in text for mark in " ,/")

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from bleepstore.secret import Secret
-from bleepstore.settings import Settings, default_of
+from bleepstore.settings import Settings, default_of, doc_of, has_default
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+SECTION = ["object", "null"]
+"""A section whose keys are all commented out is null."""
 
 
 def config_schema(sections: Mapping[str, type]) -> dict[str, Any]:
@@ -32,28 +34,32 @@ def _object(shape: Any, at: str, sections: Mapping[str, type]) -> dict[str, Any]
             schema = _object(kind, f"{at}{item.name}.", sections)
         else:
             schema = _value(kind)
-            default = default_of(item)
+            default = default_of(item) if has_default(item) else None
             if default is not None and not isinstance(default, Secret):
                 schema["default"] = _plain(default)
-        properties[item.name] = {"description": item.metadata["doc"], **schema}
+        described = {"description": doc_of(item)} if doc_of(item) else {}
+        properties[item.name] = {**described, **schema}
     for name, section in sections.items():
         head, _, last = name.rpartition(".")
         if (f"{head}." if head else "") == at:
             properties[last] = _object(section, f"{name}.", {})
     if at in ("storage.", "metadata."):
         # Sections of backends that are not installed here are read by the servers that have them.
-        return {"type": "object", "properties": properties}
-    return {"type": "object", "properties": properties, "additionalProperties": False}
+        return {"type": SECTION, "properties": properties}
+    needed = [item.name for item in fields(shape) if not has_default(item)]
+    required = {"required": needed} if needed else {}
+    return {"type": SECTION, "properties": properties, "additionalProperties": False, **required}
 
 
 def _value(kind: Any) -> dict[str, Any]:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         (kind,) = [a for a in arguments if a is not type(None)]
-        return _value(kind)
+        return _value(kind) | {"type": [_value(kind)["type"], "null"]}
     if origin is tuple:
         item = arguments[0]
-        return {"type": "array", "items": _object(item, "-", {}) if is_dataclass(item) else _value(item)}
+        items = {**_object(item, "-", {}), "type": "object"} if is_dataclass(item) else _value(item)
+        return {"type": "array", "items": items}
     if origin is typing.Literal:
         return {"enum": list(arguments)}
     if kind is bool:

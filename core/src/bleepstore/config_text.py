@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import typing
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from bleepstore.secret import Secret
-from bleepstore.settings import Settings, default_of
+from bleepstore.settings import Settings, default_of, doc_of, has_default
 
 _INTRO = """\
 # The configuration of a BleepStore server. Every key is optional: what is commented out is the default.
@@ -73,18 +73,27 @@ def _sample(shape: Any, at: str, depth: int, sections: Mapping[str, type], lines
         if item.metadata.get("internal"):
             continue
         if is_dataclass(hints[item.name]):
-            lines.append(f"{indent}{item.name}:  # {item.metadata['doc']}")
+            lines.append(f"{indent}{item.name}:{_comment(item, '  # ')}")
             _sample(hints[item.name], f"{at}{item.name}.", depth + 1, sections, lines)
             if not depth:
                 lines.append("")
             continue
-        default = default_of(item)
-        if isinstance(default, Secret):
-            default = default.reveal()
-        lines.append(f"{indent}# {item.metadata['doc']}")
-        lines.append(f"{indent}# {item.name}: {_text(default)}")
+        if doc_of(item):
+            lines.append(_comment(item, f"{indent}# "))
+        lines.append(f"{indent}# {item.name}: {_default(item)}".rstrip())
     for name, section in sections.items():
         head, _, last = name.rpartition(".")
         if (f"{head}." if head else "") == at:
             lines.append(f"{indent}{last}:")
             _sample(section, f"{name}.", depth + 1, {}, lines)
+
+
+def _comment(item: Field[Any], mark: str) -> str:
+    return f"{mark}{doc_of(item)}" if doc_of(item) else ""
+
+
+def _default(item: Field[Any]) -> str:
+    if not has_default(item):
+        return ""
+    default = default_of(item)
+    return _text(default.reveal() if isinstance(default, Secret) else default)

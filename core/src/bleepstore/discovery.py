@@ -6,18 +6,23 @@ is broken must not be a server that works a little differently.
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, cast
 
 import pluggy
 from importlib_metadata import EntryPoint, entry_points
 
 from bleepstore import hookspecs
 from bleepstore.plugin import API_VERSION, PROJECT
+from bleepstore.settings import Settings
 
 BUILT_INS = ("admin", "auth", "s3", "sqlite", "upkeep")
 """Plugins of the core itself, registered first."""
+COMMANDS = ("serve", "presign", "plugins", "config")
+"""Commands of the core itself."""
 
 
 class DiscoveryError(Exception):
@@ -45,10 +50,15 @@ class Plugins:
     inventory: tuple[Installed, ...]
 
 
-def discover(disabled: Collection[str] = (), found: Iterable[EntryPoint] | None = None) -> Plugins:
+def discover(
+    disabled: Collection[str] = (),
+    found: Iterable[EntryPoint] | None = None,
+    *,
+    source: str = "plugins.disabled",
+) -> Plugins:
     """Import all enabled plugins. Raises :class:`DiscoveryError`.
 
-    ``found`` replaces the entry points of the environment.
+    ``found`` replaces the entry points of the environment; ``source`` says where ``disabled`` stands.
     """
     points = sorted(
         entry_points(group=PROJECT) if found is None else found,
@@ -57,7 +67,10 @@ def discover(disabled: Collection[str] = (), found: Iterable[EntryPoint] | None 
     _check_names(points)
     unknown = sorted(set(disabled) - {point.name for point in points})
     if unknown:
-        raise DiscoveryError(f"plugins.disabled: no plugin is named {unknown[0]!r}")
+        names = [point.name for point in points]
+        near = difflib.get_close_matches(unknown[0], names, n=1, cutoff=0.5)
+        hint = f", did you mean {near[0]}?" if near else f"; there are {', '.join(names)}"
+        raise DiscoveryError(f"{source}: no plugin is named {unknown[0]!r}{hint}")
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(hookspecs)
     inventory = []
@@ -74,7 +87,14 @@ def discover(disabled: Collection[str] = (), found: Iterable[EntryPoint] | None 
                 registers=registers,
             )
         )
+    _check_claims(manager, {point.name: _distribution(point) for point in points})
     return Plugins(manager, tuple(inventory))
+
+
+def implementations(manager: pluggy.PluginManager, hook: str) -> Sequence[pluggy.HookImpl]:
+    """Who implements a hook: in the order of registration, but for ``tryfirst`` and ``trylast``."""
+    found = getattr(manager.hook, hook).get_hookimpls()
+    return sorted(found, key=lambda one: (not one.tryfirst, one.trylast))
 
 
 def _check_names(points: Sequence[EntryPoint]) -> None:
@@ -91,16 +111,20 @@ def _register(manager: pluggy.PluginManager, point: EntryPoint) -> tuple[str, ..
     where = f"plugin {point.name} of {_distribution(point)}"
     try:
         plugin = point.load()
-    except Exception as error:
-        raise DiscoveryError(f"{where}: cannot be imported: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise DiscoveryError(f"{where}: cannot be imported: {one_line(error)}") from error
     _check_api(where, plugin)
+    _check_marked(where, plugin)
     try:
         manager.register(plugin, point.name)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        raise DiscoveryError(f"{where}: {' '.join(str(error).split())}") from error
+        raise DiscoveryError(f"{where}: {_mistake(error, plugin)}") from error
     prefix = f"{PROJECT}_"
     callers = manager.get_hookcallers(plugin) or []
+    for caller in callers:
+        if any(one.plugin is plugin and (one.wrapper or one.hookwrapper) for one in caller.get_hookimpls()):
+            raise DiscoveryError(f"{where}: {caller.name} must not be a hook wrapper")
     return tuple(sorted(caller.name.removeprefix(prefix) for caller in callers))
 
 
@@ -113,6 +137,59 @@ def _check_api(where: str, plugin: Any) -> None:
             f"{where}: needs version {wanted[0]}.{wanted[1]} of the contracts, and this core has "
             f"{API_VERSION[0]}.{API_VERSION[1]}"
         )
+
+
+def _check_marked(where: str, plugin: Any) -> None:
+    """A method that looks like a hook and is not marked would silently do nothing."""
+    for name in dir(plugin):
+        method = getattr(plugin, name, None) if name.startswith(f"{PROJECT}_") else None
+        if callable(method) and not hasattr(method, f"{PROJECT}_impl"):
+            raise DiscoveryError(f"{where}: {name} is not marked with hookimpl")
+
+
+def _mistake(error: pluggy.PluginValidationError, plugin: Any) -> str:
+    """What pluggy says in several lines, as one."""
+    text = " ".join(str(error).split())
+    found = re.search(r"unknown hook '(\w+)'", text)
+    if found is None:
+        return text.partition(": ")[2] if text.startswith("Plugin ") else text
+    hooks = [name for name in dir(hookspecs) if name.startswith(f"{PROJECT}_")]
+    near = difflib.get_close_matches(found[1], hooks, n=1)
+    return f"there is no hook {found[1]}" + (f", did you mean {near[0]}?" if near else "")
+
+
+_CLAIMS = {
+    "storage_backends": "storage backend",
+    "metadata_engines": "metadata engine",
+    "sections": "configuration section",
+    "commands": "command",
+}
+"""Hooks whose specs have names that only one plugin may claim."""
+
+
+def _check_claims(manager: pluggy.PluginManager, distributions: dict[str, str]) -> None:
+    reserved = {
+        "configuration section": {item.name for item in fields(Settings)},
+        "command": set(COMMANDS),
+    }
+    for hook, what in _CLAIMS.items():
+        claimed = dict.fromkeys(reserved.get(what, ()), "the core")
+        for implementation in implementations(manager, f"{PROJECT}_{hook}"):
+            name = implementation.plugin_name
+            who = f"plugin {name} of {distributions.get(name, name)}"
+            try:
+                specs: tuple[Any, ...] = tuple(cast(Any, implementation.function()) or ())
+            except Exception as error:
+                raise DiscoveryError(f"{who}: {PROJECT}_{hook} failed: {one_line(error)}") from error
+            for spec in specs:
+                if spec.name in claimed:
+                    raise DiscoveryError(f"{who}: the {what} {spec.name} is that of {claimed[spec.name]}")
+                claimed[spec.name] = who
+
+
+def one_line(error: BaseException) -> str:
+    """An exception as the end of a message."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _distribution(point: EntryPoint) -> str:

@@ -17,6 +17,9 @@ from bleepstore.secret import Secret
 DEFAULT_ACCESS_KEY = "bleepstore"
 DEFAULT_SECRET_KEY = "bleepstore-secret"  # noqa: S105 - the documented default, loopback only
 
+REQUIRED: Any = MISSING
+"""As the default of :func:`setting`: there is none, the key must be given."""
+
 
 def setting(default: Any = None, doc: str = "", **more: Any) -> Any:
     """A dataclass field with its documentation; mutable defaults are copied."""
@@ -25,9 +28,19 @@ def setting(default: Any = None, doc: str = "", **more: Any) -> Any:
     return field(default=default, metadata={"doc": doc}, **more)
 
 
+def has_default(item: Field[Any]) -> bool:
+    """Whether a field may be left out."""
+    return item.default is not MISSING or item.default_factory is not MISSING
+
+
 def default_of(item: Field[Any]) -> Any:
-    """The default of a field made by :func:`setting`."""
+    """The default of a field that has one."""
     return item.default if item.default_factory is MISSING else item.default_factory()
+
+
+def doc_of(item: Field[Any]) -> str:
+    """The documentation of a field made by :func:`setting`; plugins need not write any."""
+    return str(item.metadata.get("doc", ""))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +86,8 @@ class ServerSettings:
 class UserSettings:
     """One user: an account of its own with one key pair."""
 
-    access_key: str = setting("", "Access key id.")
-    secret_key: Secret = setting(lambda: Secret(""), "Secret access key.")
+    access_key: str = setting(REQUIRED, "Access key id.")
+    secret_key: Secret = setting(REQUIRED, "Secret access key.")
     user_id: str = setting("", "Canonical id; by default 64 hex digits derived from the access key.")
     display_name: str = setting("", "Name shown in owners and grants; by default the access key.")
     email: str = setting("", "Address that e-mail grants name.")
@@ -89,9 +102,15 @@ class AuthSettings:
     user_id: str = setting("", "Its canonical id; by default derived from the access key.")
     display_name: str = setting("", "Its display name; by default the access key.")
     email: str = setting("", "Its e-mail address.")
-    users: tuple[UserSettings, ...] = setting((), "Further users, each an account of its own.")
+    users: tuple[UserSettings, ...] = setting(
+        (),
+        "Further users, each an account: a list of {access_key, secret_key, user_id, display_name, email}.",
+    )
     acls: Literal["enabled", "disabled"] = setting(
         "enabled", "'disabled' is AWS's bucket-owner-enforced mode."
+    )
+    legacy_sigv2: Literal["off", "presigned", "all"] = setting(
+        "off", "Take Signature Version 2 in presigned URLs and forms, or in headers too."
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import ipaddress
 import logging
 import os
@@ -28,6 +29,12 @@ PAUSE = 1.0
 """Seconds before a worker that died is replaced."""
 ENDINGS = (signal.SIGTERM, signal.SIGINT)
 """Signals that end the server."""
+READY = b"."
+"""What a worker says when it answers requests; anything else is why it cannot."""
+LONGEST = 4096
+"""Bytes that a pipe takes at once."""
+ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+"""What the system says of an address that it does not have."""
 FAILED = 2
 """Exit code of a server that cannot start."""
 TOKEN = "BLEEPSTORE_SERVER_TOKEN"  # noqa: S105 - the name of a variable
@@ -40,36 +47,57 @@ class BindFailed(Exception):
 
 
 def is_loopback(host: str) -> bool:
-    """Whether nobody outside this machine can reach a host name or address."""
+    """Whether nobody outside this machine can reach a host name or address.
+
+    Raises :class:`BindFailed` for a name that there is not.
+    """
     try:
         found = socket.getaddrinfo(host or None, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError:
-        return False
+    except OSError as error:
+        raise BindFailed(f"{host}: {error.strerror}") from None
     return all(ipaddress.ip_address(str(item[4][0]).partition("%")[0]).is_loopback for item in found)
 
 
 def bind(host: str, port: int) -> list[socket.socket]:
     """Listening sockets for all addresses of a host, on one port. Raises :class:`BindFailed`."""
     sockets: list[socket.socket] = []
+    absent: OSError | None = None
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, kind, protocol, _, address in dict.fromkeys(found):
-            listening = socket.socket(family, kind, protocol)
+            try:
+                # Where 0 was asked for, the other addresses take the port that the first was given.
+                listening = _listen(family, kind, protocol, (address[0], port, *address[2:]))
+            except OSError as error:
+                if error.errno not in ABSENT:
+                    raise
+                absent = error  # a machine without IPv6 still knows ::1 as a name of localhost
+                continue
             sockets.append(listening)
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            # Where 0 was asked for, the other addresses take the port that the first was given.
-            listening.bind((address[0], port, *address[2:]))
             port = listening.getsockname()[1]
-            listening.listen(BACKLOG)
-            listening.setblocking(False)
+        if absent is not None and not sockets:
+            raise absent
     except OSError as error:
         for listening in sockets:
             listening.close()
-        reason = "is already in use" if error.errno == 98 else error.strerror or str(error)
-        raise BindFailed(f"{host}:{port}: {reason}") from None
+        in_use = error.errno == errno.EADDRINUSE
+        raise BindFailed(f"{host}:{port}: {'is already in use' if in_use else error.strerror}") from None
     return sockets
+
+
+def _listen(family: int, kind: int, protocol: int, address: tuple[Any, ...]) -> socket.socket:
+    listening = socket.socket(family, kind, protocol)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listening.bind(address)
+        listening.listen(BACKLOG)
+        listening.setblocking(False)
+    except OSError:
+        listening.close()
+        raise
+    return listening
 
 
 def run(
@@ -77,7 +105,7 @@ def run(
 ) -> int:
     """Serve until told to end; returns the exit code. ``ready`` is called at the first answer."""
     if settings.server.workers == 1:
-        return _serve(settings, plugins, sockets, ready, None)
+        return _serve(settings, plugins, sockets, ready, complain, None)
     os.environ[TOKEN] = secrets.token_hex(16)
     # Imported before the fork, so that the workers share its memory.
     import bleepstore.app  # noqa: F401
@@ -90,6 +118,7 @@ def _serve(
     plugins: Plugins,
     sockets: Sequence[socket.socket],
     ready: Callable[[], None],
+    failed: Callable[[str], None],
     until: int | None,
 ) -> int:
     from bleepstore.app import StartFailed, serve
@@ -103,8 +132,15 @@ def _serve(
         with asyncio.Runner(loop_factory=factory) as runner:
             return runner.run(serve(settings, plugins, sockets, ready, until))
     except StartFailed as error:
-        print(f"bleepstore: {error}", file=sys.stderr)  # noqa: T201 - for the operator
+        failed(str(error))
         return FAILED
+    except KeyboardInterrupt:
+        return 0  # before the server listened to signals
+
+
+def complain(text: str) -> None:
+    """One line for the operator."""
+    sys.stderr.write(f"bleepstore: {' '.join(text.splitlines())}\n")
 
 
 class _Supervisor:
@@ -120,7 +156,7 @@ class _Supervisor:
         self._settings = settings
         self._plugins = plugins
         self._sockets = sockets
-        self._ready: Callable[[], None] | None = ready
+        self._ready = ready
         self._life, self._death = os.pipe()
         """A worker reads ``life``; it ends with this process, which alone keeps ``death``."""
         self._workers: dict[int, int] = {}
@@ -135,7 +171,7 @@ class _Supervisor:
             self._fork()
         if self._ending:  # the signal came between two forks
             self._end()
-        if self._wait_for_all() and self._ready is not None:
+        if self._wait_for_all():
             self._ready()
         while self._workers:
             pid, status = os.wait()
@@ -159,9 +195,14 @@ class _Supervisor:
         os.close(self._death)
         code = FAILED
         try:
-            code = _serve(self._settings, self._plugins, self._sockets, lambda: _tell(tell), self._life)
-        except KeyboardInterrupt:
-            code = 0
+            code = _serve(
+                self._settings,
+                self._plugins,
+                self._sockets,
+                lambda: _tell(tell, READY),
+                lambda text: _tell(tell, text.encode()),
+                self._life,
+            )
         except BaseException:
             log.exception("a worker failed")
         finally:
@@ -173,17 +214,27 @@ class _Supervisor:
     def _wait_for_all(self) -> bool:
         """Whether every worker answers; when one cannot start, none shall."""
         for told in list(self._workers.values()):
-            if not os.read(told, 1):
+            message = _heard(told)
+            if message == READY:
+                continue
+            if not self._ending:
+                # All say the same: a directory that one cannot use is of no use to another.
+                self._code = FAILED
+                complain(message.decode() or "a worker ended before it could answer")
                 self._end()
-                return False
+            return False
         return True
 
     def _buried(self, pid: int, code: int) -> None:
-        os.close(self._workers.pop(pid))
+        told = self._workers.pop(pid)
+        message = _heard(told)
+        os.close(told)
         if self._ending:
-            self._code = max(self._code, code) if code >= 0 else self._code
+            self._code = max(self._code, code)
         elif code == FAILED:
             self._code = FAILED
+            if message and message != READY:
+                complain(message.decode())
             self._end()
         else:
             log.error("worker %d ended with %d, and is replaced", pid, code)
@@ -200,6 +251,11 @@ class _Supervisor:
                 os.kill(pid, signal.SIGTERM)
 
 
-def _tell(pipe: int) -> None:
-    os.write(pipe, b".")
+def _tell(pipe: int, message: bytes) -> None:
+    os.write(pipe, message[:LONGEST])
     os.close(pipe)
+
+
+def _heard(pipe: int) -> bytes:
+    """What a worker had to say; empty when it ended without a word, or was heard before."""
+    return os.read(pipe, LONGEST)
