@@ -21,6 +21,30 @@ if TYPE_CHECKING:
     from bleepstore.operations import Operation, Permission
     from bleepstore.secret import Secret
 
+# --- what is asked for --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What a request is about: the service (neither), a bucket, or a key in it."""
+
+    bucket: str | None
+    key: str | None
+    virtual: bool = False
+    """The bucket is named by the host."""
+
+
+class AddressResolver(ABC):
+    """Finds bucket and key; the first that does not return ``None`` is believed."""
+
+    @abstractmethod
+    def resolve(self, host: str, raw_path: str) -> Address | None:
+        """Return the address for a Host header and a raw path, or ``None`` to leave it to others.
+
+        Raises S3Error InvalidURI or KeyTooLongError.
+        """
+
+
 # --- who asks -----------------------------------------------------------------------------------
 
 
@@ -95,6 +119,13 @@ class Authenticator(ABC):
     @abstractmethod
     async def authenticate(self, x: Exchange) -> Authentication | None:
         """Return the finding, ``None`` for a request of another scheme, or raise S3Error."""
+
+    async def authenticate_form(self, x: Exchange, fields: Mapping[str, str]) -> Identity | None:
+        """Return who signed the policy of a POST form, ``None`` for another scheme, or raise S3Error.
+
+        ``fields`` by lower-case name. What the policy says is not looked at here.
+        """
+        return None
 
 
 class Decision(enum.Enum):

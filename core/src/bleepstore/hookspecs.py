@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from bleepstore.events import EventSink
-    from bleepstore.exchange import Authenticator, Authorizer, ExchangeWrapper, Services
-    from bleepstore.http.address import AddressResolver
+    from bleepstore.exchange import AddressResolver, Authenticator, Authorizer, ExchangeWrapper, Services
     from bleepstore.operations import Operation
     from bleepstore.plugin import (
         BackgroundTask,

@@ -9,36 +9,14 @@ them is normalised, and a trailing slash belongs to the key.
 from __future__ import annotations
 
 import functools
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from bleepstore.errors import S3Error
+from bleepstore.exchange import Address, AddressResolver
 from bleepstore.http.headers import percent_decode
 
 KEY_BYTES = 1024
 """The longest key, in UTF-8 bytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """What a request is about: the service (neither), a bucket, or a key in it."""
-
-    bucket: str | None
-    key: str | None
-    virtual: bool = False
-    """The bucket is named by the host."""
-
-
-class AddressResolver(ABC):
-    """Finds bucket and key; the first that does not return ``None`` is believed."""
-
-    @abstractmethod
-    def resolve(self, host: str, raw_path: str) -> Address | None:
-        """Return the address for a Host header and a raw path, or ``None`` to leave it to others.
-
-        Raises S3Error InvalidURI or KeyTooLongError.
-        """
 
 
 def decode_key(raw: str) -> str | None:
