@@ -114,7 +114,8 @@ def part_record(row: Sequence[Any]) -> PartRecord:
 
 
 # Headers, metadata, storage class and checksum in one column: they are read together or not at all.
-_dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+# Sorted, so that a command gives the same row whether it came in this process or by its encoding.
+_dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
 
 
 def dump_attributes(attributes: Attributes) -> str:
