@@ -104,8 +104,19 @@ class Signer:
         )
         return Signed(signed, signature, date, scope, key)
 
-    def presign(self, method: str, host: str, target: str, *, expires: int = 3600) -> str:
-        """``target`` with a signature in its query."""
+    def presign(
+        self,
+        method: str,
+        host: str,
+        target: str,
+        *,
+        expires: int = 3600,
+        payload: str = UNSIGNED,
+        **headers: str,
+    ) -> str:
+        """``target`` with a signature in its query; ``headers`` are to be sent with it (``_`` is ``-``)."""
+        signed = sorted([("host", host), *((n.replace("_", "-"), v) for n, v in headers.items())])
+        names = ";".join(name for name, _ in signed)
         date = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
         scope = f"{date[:8]}/{self.region}/s3/aws4_request"
         path, _, query = target.partition("?")
@@ -114,12 +125,13 @@ class Signer:
             "X-Amz-Credential": f"{self.access_key}/{scope}",
             "X-Amz-Date": date,
             "X-Amz-Expires": str(expires),
-            "X-Amz-SignedHeaders": "host",
+            "X-Amz-SignedHeaders": names,
         }
         query = "&".join(
             [*filter(None, [query]), *(f"{name}={quote(value, safe='')}" for name, value in more.items())]
         )
-        lines = [method, _encoded(path, "/"), _canonical_query(query), f"host:{host}", "", "host", UNSIGNED]
+        lines = [method, _encoded(path, "/"), _canonical_query(query)]
+        lines += [*(f"{name}:{value}" for name, value in signed), "", names, payload]
         digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
         text = "\n".join(["AWS4-HMAC-SHA256", date, scope, digest])
         return f"{path}?{query}&X-Amz-Signature={_hmac(self._key(date[:8]), text).hex()}"
