@@ -5,15 +5,15 @@ from collections.abc import Collection
 import pytest
 from bleepstore.storage import Capabilities, Layout, StorageBackend
 from bleepstore.testing.memory import Memory, MemoryBackend, NativeMemoryBackend
-from bleepstore.testing.native_storage import NativeStorageContract
-from bleepstore.testing.storage import OpaqueStorageContract, StorageFactory
+from bleepstore.testing.native_storage import NativeStorageKit
+from bleepstore.testing.storage import OpaqueStorageKit, StorageFactory
 
 
-class TestMemoryBackend(OpaqueStorageContract):
+class TestMemoryBackend(OpaqueStorageKit):
     capabilities = Capabilities(layout=Layout.OPAQUE, inline=True)
 
     @pytest.fixture
-    def backend(self) -> StorageFactory:
+    def make_backend(self) -> StorageFactory:
         memory = Memory()
         return lambda: MemoryBackend(memory)
 
@@ -22,11 +22,11 @@ class TestMemoryBackend(OpaqueStorageContract):
         return storage.memory.blobs
 
 
-class TestNativeMemoryBackend(NativeStorageContract):
+class TestNativeMemoryBackend(NativeStorageKit):
     capabilities = Capabilities(layout=Layout.NATIVE, inline=False)
 
     @pytest.fixture
-    def backend(self) -> StorageFactory:
+    def make_backend(self) -> StorageFactory:
         memory = Memory()
         return lambda: NativeMemoryBackend(memory)
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 from bleepstore.storage import Blob
-from bleepstore.testing.storage import STORE
 from bleepstore_backend_local.backend import LocalBackend
+
+pytest.register_assert_rewrite("bleepstore.testing.storage", "bleepstore.testing.plugin_hygiene")
 
 
 @pytest.fixture
@@ -21,6 +22,8 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 async def storage(root: Path) -> AsyncIterator[LocalBackend]:
     """A started backend."""
+    from bleepstore.testing.storage import STORE
+
     storage = LocalBackend(root)
     await storage.start(STORE, fresh=True)
     yield storage

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 from bleepstore.storage import Capabilities, Layout, StorageBackend
 from bleepstore.testing.plugin_hygiene import PluginHygiene
-from bleepstore.testing.storage import OpaqueStorageContract, StorageFactory
+from bleepstore.testing.storage import OpaqueStorageKit, StorageFactory
 from bleepstore_backend_local.backend import LocalBackend
 
 
-class TestLocalBackend(OpaqueStorageContract):
+class TestLocalBackend(OpaqueStorageKit):
     capabilities = Capabilities(layout=Layout.OPAQUE, inline=True)
     durable = True
 
     @pytest.fixture
-    def backend(self, root: Path) -> StorageFactory:
+    def make_backend(self, root: Path) -> StorageFactory:
         return lambda: LocalBackend(root, durable=self.durable)
 
     def traces(self, storage: StorageBackend) -> Collection[str]:

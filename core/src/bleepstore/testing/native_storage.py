@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from bleepstore.storage import Blob, Layout, StorageBackend, StorageFault, TokenMismatch
-from bleepstore.testing.storage import MIB, StorageContract, StorageFactory, random_bytes
+from bleepstore.testing.storage import MIB, StorageFactory, StorageKit, random_bytes
 
 
-class NativeStorageContract(StorageContract):
+class NativeStorageKit(StorageKit):
     """The kit of a backend of native layout: what is upstream changes by token only."""
 
-    def test_layout_is_native(self, backend: StorageFactory) -> None:
-        assert backend().capabilities.layout is Layout.NATIVE
+    def test_layout_is_native(self, make_backend: StorageFactory) -> None:
+        assert make_backend().capabilities.layout is Layout.NATIVE
 
     async def test_write_without_a_target_is_a_fault(
         self, storage: StorageBackend, names: Iterator[str]

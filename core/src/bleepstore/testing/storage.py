@@ -2,21 +2,23 @@
 
 A backend's author writes one class with one fixture and inherits every test::
 
-    from bleepstore.testing.storage import OpaqueStorageContract, StorageFactory
+    from bleepstore.testing.storage import OpaqueStorageKit, StorageFactory
 
-    class TestShelf(OpaqueStorageContract):
+    class TestShelf(OpaqueStorageKit):
         capabilities = Capabilities(layout=Layout.OPAQUE, inline=True)
 
         @pytest.fixture
-        def backend(self, tmp_path: Path) -> StorageFactory:
+        def make_backend(self, tmp_path: Path) -> StorageFactory:
             return lambda: ShelfBackend(tmp_path)
 
-``backend`` makes an instance that has not been started; each call makes another over the same
+``make_backend`` makes an instance that has not been started; each call makes another over the same
 stored data, as a restarted server does. A backend of native layout inherits
-``bleepstore.testing.native_storage.NativeStorageContract``. Override :meth:`StorageContract.traces`
+``bleepstore.testing.native_storage.NativeStorageKit``. Override :meth:`StorageKit.traces`
 wherever one can look at what is stored: the kit then sees leftovers that no read would find.
 
-Needs pytest, anyio's pytest plugin and hypothesis.
+Needs pytest, hypothesis, and anyio's pytest plugin, which comes with the core.
+``pytest.register_assert_rewrite("bleepstore.testing.storage")`` in a ``conftest.py`` makes failed
+assertions tell what they compared.
 """
 
 # ruff: noqa: D102 - the name of a test is its sentence
@@ -69,7 +71,7 @@ def random_bytes(size: int, seed: int = 0) -> bytes:
     return random.Random(seed).randbytes(size)  # noqa: S311 - no secret
 
 
-class StorageContract:
+class StorageKit:
     """What every backend promises, whatever its layout; inherit the class of yours."""
 
     capabilities: ClassVar[Capabilities]
@@ -78,9 +80,9 @@ class StorageContract:
     pytestmark = pytest.mark.anyio
 
     @pytest.fixture
-    def backend(self) -> StorageFactory:
+    def make_backend(self) -> StorageFactory:
         """Return a function that makes an instance over the same stored data at each call."""
-        raise NotImplementedError("a class of the kit has a fixture named backend")
+        raise NotImplementedError("a class of the kit has a fixture named make_backend")
 
     def traces(self, storage: StorageBackend) -> Collection[str]:
         """Names of whatever is stored now, published or not; none where nobody can look."""
@@ -99,9 +101,9 @@ class StorageContract:
         return (f"{n:012x}{random.randbytes(10).hex()}" for n in itertools.count(1))  # noqa: S311
 
     @pytest.fixture
-    async def storage(self, backend: StorageFactory) -> AsyncIterator[StorageBackend]:
+    async def storage(self, make_backend: StorageFactory) -> AsyncIterator[StorageBackend]:
         """A started backend."""
-        storage = backend()
+        storage = make_backend()
         await storage.start(STORE, fresh=True)
         yield storage
         await storage.stop()
@@ -141,27 +143,27 @@ class StorageContract:
 
     # --- capabilities and identity ----------------------------------------------------------------
 
-    def test_capabilities_are_those_expected(self, backend: StorageFactory) -> None:
-        assert backend().capabilities == self.capabilities
+    def test_capabilities_are_those_expected(self, make_backend: StorageFactory) -> None:
+        assert make_backend().capabilities == self.capabilities
 
-    async def test_store_id_is_kept(self, backend: StorageFactory, storage: StorageBackend) -> None:
+    async def test_store_id_is_kept(self, make_backend: StorageFactory, storage: StorageBackend) -> None:
         await storage.stop()
         for _ in range(2):
-            again = backend()
+            again = make_backend()
             await again.start(STORE, fresh=False)
             await again.stop()
 
     @pytest.mark.parametrize("fresh", [True, False])
     async def test_another_store_is_refused_and_nothing_is_lost(
-        self, backend: StorageFactory, storage: StorageBackend, names: Iterator[str], fresh: bool
+        self, make_backend: StorageFactory, storage: StorageBackend, names: Iterator[str], fresh: bool
     ) -> None:
         blob = await self.put(storage, next(names), b"kept")
         await storage.stop()
-        stranger = backend()
+        stranger = make_backend()
         with pytest.raises(StoreMismatch):
             await stranger.start("f" * 32, fresh=fresh)
         await stranger.stop()
-        again = backend()
+        again = make_backend()
         await again.start(STORE, fresh=False)
         assert await self.read(again, blob) == b"kept"
         await again.stop()
@@ -174,14 +176,14 @@ class StorageContract:
 
     @pytest.mark.parametrize("size", [0, 1, 64 * KIB - 1, 64 * KIB, 64 * KIB + 1, MIB, 3 * MIB + 1])
     async def test_bytes_are_those_written_and_stay_after_reopening(
-        self, backend: StorageFactory, storage: StorageBackend, names: Iterator[str], size: int
+        self, make_backend: StorageFactory, storage: StorageBackend, names: Iterator[str], size: int
     ) -> None:
         data = random_bytes(size)
         blob = await self.put(storage, next(names), *([data] if data else []))
         assert blob.size == size
         assert await self.read(storage, blob) == data
         await storage.stop()
-        again = backend()
+        again = make_backend()
         await again.start(STORE, fresh=False)
         assert await self.read(again, blob) == data
         await again.stop()
@@ -300,7 +302,7 @@ class StorageContract:
         assert set(self.traces(storage)) == set(before)
 
     async def test_settled_and_discarded_writes_are_not_abandoned(
-        self, backend: StorageFactory, storage: StorageBackend, names: Iterator[str]
+        self, make_backend: StorageFactory, storage: StorageBackend, names: Iterator[str]
     ) -> None:
         kept, dropped = next(names), next(names)
         await self.put(storage, kept, b"kept")
@@ -308,19 +310,19 @@ class StorageContract:
         await staged.write(b"dropped")
         await staged.discard()
         await storage.stop()
-        again = backend()
+        again = make_backend()
         await again.start(STORE, fresh=False)
         assert not {kept, dropped} & set(await again.abandoned())
         await again.stop()
 
     async def test_abandoned_names_are_forgotten_once_resolved(
-        self, backend: StorageFactory, storage: StorageBackend, names: Iterator[str]
+        self, make_backend: StorageFactory, storage: StorageBackend, names: Iterator[str]
     ) -> None:
         staged = await self.stage(storage, next(names))
         await staged.write(b"cut off")
         blob = await staged.publish()
         await storage.stop()
-        again = backend()
+        again = make_backend()
         await again.start(STORE, fresh=False)
         abandoned = list(await again.abandoned())
         await again.delete(blob.name, token=blob.token)
@@ -415,11 +417,11 @@ class StorageContract:
         assert await self.read(storage, kept) == b"kept"
 
 
-class OpaqueStorageContract(StorageContract):
+class OpaqueStorageKit(StorageKit):
     """The kit of a backend of opaque layout."""
 
-    def test_layout_is_opaque(self, backend: StorageFactory) -> None:
-        assert backend().capabilities.layout is Layout.OPAQUE
+    def test_layout_is_opaque(self, make_backend: StorageFactory) -> None:
+        assert make_backend().capabilities.layout is Layout.OPAQUE
 
     async def test_blob_has_the_name_it_was_given(
         self, storage: StorageBackend, names: Iterator[str]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterable
 
 from bleepstore.exchange import Services
@@ -18,26 +19,24 @@ class UpkeepPlugin:
     @hookimpl
     def bleepstore_background_tasks(self, context: Context) -> Iterable[BackgroundTask]:
         """One task for each kind of round."""
-        from bleepstore.upkeep.rounds import AbandonedWrites, expire_uploads, remove_garbage
+        from bleepstore.upkeep.rounds import BATCH, AbandonedWrites, expire_uploads, remove_garbage
 
         interval = context.settings.upkeep.interval
         return (
-            BackgroundTask(name="garbage", run=_every(interval, remove_garbage)),
-            BackgroundTask(name="abandoned", run=_every(interval, AbandonedWrites().round)),
-            BackgroundTask(name="uploads", run=_every(interval, expire_uploads)),
+            BackgroundTask(name="garbage", run=every(interval, remove_garbage, most=BATCH)),
+            BackgroundTask(name="abandoned", run=every(interval, AbandonedWrites().round)),
+            BackgroundTask(name="uploads", run=every(interval, expire_uploads, most=BATCH)),
         )
 
 
-def _every(
-    seconds: float, work: Callable[[Services], Awaitable[int]]
+def every(
+    seconds: float, work: Callable[[Services], Awaitable[int]], *, most: float = math.inf
 ) -> Callable[[Services], Awaitable[None]]:
-    """Rounds with pauses; while there is much to do, without."""
+    """Rounds with pauses; after one that found ``most`` to do, without."""
 
     async def run(services: Services) -> None:
-        from bleepstore.upkeep.rounds import BATCH
-
         while True:
-            if await work(services) < BATCH:
+            if await work(services) < most:
                 await asyncio.sleep(seconds)
 
     return run

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 
 from bleepstore.commands import AbortUpload, ForgetGarbage, MoveCursor
 from bleepstore.events import EventSink
@@ -53,13 +52,19 @@ class AbandonedWrites:
         if not judged:
             return 0
         known = await services.metadata.known(sorted(judged))
-        unknown = sorted(judged - known)
-        for name in unknown:
-            await services.storage.delete(name)
-        await services.storage.resolve(judged)
-        if unknown:
-            log.info("removed %d blobs of writes that were cut off", len(unknown))
-        return len(unknown)
+        removed, stuck = 0, set()
+        for name in sorted(judged - known):
+            try:
+                await services.storage.delete(name)
+            except StorageFault as fault:
+                log.warning("blob %s of a write that was cut off cannot be removed now: %s", name, fault)
+                stuck.add(name)
+            else:
+                removed += 1
+        await services.storage.resolve(judged - stuck)
+        if removed:
+            log.info("removed %d blobs of writes that were cut off", removed)
+        return removed
 
 
 async def expire_uploads(services: Services) -> int:
@@ -83,19 +88,16 @@ async def expire_uploads(services: Services) -> int:
     return len(expired)
 
 
-async def deliver_events(services: Services, sinks: Sequence[EventSink]) -> int:
-    """Give each sink what it has not taken; returns how many events were taken."""
-    taken = 0
-    for sink in sinks:
-        events = await services.metadata.events(sink.name, BATCH)
-        if not events:
-            continue
-        try:
-            await sink.deliver(events)
-        except Exception:
-            log.exception("sink %s did not take events, and gets them again", sink.name)
-            continue
-        command = MoveCursor(id=services.new_id(), at=services.clock(), sink=sink.name, seq=events[-1].seq)
-        await services.metadata.apply(command)
-        taken += len(events)
-    return taken
+async def deliver_events(services: Services, sink: EventSink) -> int:
+    """Give a sink what it has not taken; returns how many events it took."""
+    events = await services.metadata.events(sink.name, BATCH)
+    if not events:
+        return 0
+    try:
+        await sink.deliver(events)
+    except Exception:
+        log.exception("sink %s did not take events, and gets them again", sink.name)
+        return 0
+    command = MoveCursor(id=services.new_id(), at=services.clock(), sink=sink.name, seq=events[-1].seq)
+    await services.metadata.apply(command)
+    return len(events)

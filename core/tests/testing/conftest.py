@@ -1,0 +1,4 @@
+import pytest
+
+KITS = ("storage", "native_storage", "plugin_hygiene")
+pytest.register_assert_rewrite(*(f"bleepstore.testing.{kit}" for kit in KITS))
