@@ -53,6 +53,7 @@ format: $(VENV)/.development
 schemas: $(VENV)/.development
 	$(BIN)/bleepstore config schema > schemas/bleepstore.schema.json
 	$(BIN)/python schemas/generate.py
+	$(BIN)/python schemas/readme_table.py
 
 bench: $(VENV)/.development
 	$(BIN)/python tests/performance/measure.py

@@ -15,6 +15,7 @@ from bleepstore.http.dates import http_date, iso_time
 from bleepstore.s3.table import ROWS
 from bleepstore.s3.unconfigured import UNCONFIGURED
 from bleepstore.xml import shapes
+from bleepstore.xml.bodies import REPLIES, REQUESTS
 from bleepstore.xml.shape import NAMESPACE, Part, parts
 from botocore.handlers import escape_xml_payload
 from botocore.loaders import Loader
@@ -30,34 +31,6 @@ BUILT = [
     row.name for row in ROWS if row.handler is not None and row.handler is not UNCONFIGURED.get(row.name)
 ]
 
-REQUESTS: dict[str, type] = {
-    "CompleteMultipartUpload": shapes.CompleteMultipartUpload,
-    "CreateBucket": shapes.CreateBucketConfiguration,
-    "DeleteObjects": shapes.Delete,
-    "PutBucketAcl": shapes.AccessControlPolicy,
-    "PutBucketTagging": shapes.Tagging,
-    "PutObjectAcl": shapes.AccessControlPolicy,
-    "PutObjectTagging": shapes.Tagging,
-}
-REPLIES: dict[str, type] = {
-    "CompleteMultipartUpload": shapes.CompleteMultipartUploadResult,
-    "CopyObject": shapes.CopyObjectResult,
-    "CreateMultipartUpload": shapes.InitiateMultipartUploadResult,
-    "DeleteObjects": shapes.DeleteResult,
-    "GetBucketAcl": shapes.AccessControlPolicy,
-    "GetBucketLocation": shapes.LocationConstraint,
-    "GetBucketTagging": shapes.Tagging,
-    "GetObjectAcl": shapes.AccessControlPolicy,
-    "GetObjectAttributes": shapes.GetObjectAttributesResponse,
-    "GetObjectTagging": shapes.Tagging,
-    "ListBuckets": shapes.ListAllMyBucketsResult,
-    "ListMultipartUploads": shapes.ListMultipartUploadsResult,
-    "ListObjectVersions": shapes.ListVersionsResult,
-    "ListObjects": shapes.ListBucketResult,
-    "ListObjectsV2": shapes.ListBucketResult,
-    "ListParts": shapes.ListPartsResult,
-    "UploadPartCopy": shapes.CopyPartResult,
-}
 LOCATION = "GetBucketLocation"
 """Its root element is itself the text, which the SDK reads with a handler of its own."""
 SHAPED = sorted(set(REPLIES) - {LOCATION})
