@@ -25,7 +25,7 @@ BUILT = {row.name for row in ROWS if row.handler is not None}
 
 LISTS = {"ListObjects", "ListObjectsV2", "ListObjectVersions", "ListMultipartUploads", "HeadBucket"}
 READS = {"GetObject", "HeadObject", "GetObjectAttributes"}
-PUTS = {"PutObject", "CopyObject", "CreateMultipartUpload"}
+PUTS = {"PutObject", "PostObject", "CopyObject", "CreateMultipartUpload"}
 DELETES = {"DeleteObject", "DeleteObjects"}
 BY_SIGNATURE = {"ListBuckets", "CreateBucket"}
 OF_UPLOADS = {

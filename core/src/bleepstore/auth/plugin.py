@@ -1,4 +1,4 @@
-"""The built-in plugin: Signature Version 4 and ACLs."""
+"""The built-in plugin: signatures, ACLs and bucket policies."""
 
 from __future__ import annotations
 
@@ -9,26 +9,35 @@ from bleepstore.plugin import API_VERSION, Context, hookimpl
 
 
 class AuthPlugin:
-    """Signature Version 4 and ACLs."""
+    """Signatures, ACLs and bucket policies."""
 
     name = "auth"
     requires_api = API_VERSION
 
     @hookimpl
     def bleepstore_authenticators(self, context: Context) -> Iterable[Authenticator]:
-        """Signature Version 4, in headers and in presigned URLs."""
+        """Signature Version 4, after Version 2 where ``auth.legacy_sigv2`` asks for it."""
         from bleepstore.auth.accounts import ConfiguredAccounts
         from bleepstore.auth.sigv4 import SignatureV4
 
         settings = context.settings
-        return (SignatureV4(ConfiguredAccounts(settings.auth), settings.server.region),)
+        accounts = ConfiguredAccounts(settings.auth)
+        current = SignatureV4(accounts, settings.server.region)
+        if settings.auth.legacy_sigv2 == "off":
+            return (current,)
+        from bleepstore.auth.sigv2 import SignatureV2
+
+        return SignatureV2(accounts, headers=settings.auth.legacy_sigv2 == "all"), current
 
     @hookimpl
     def bleepstore_authorizers(self, context: Context) -> Iterable[Authorizer]:
-        """Owners and ACLs."""
+        """Owners, ACLs and bucket policies."""
+        from bleepstore.auth.accounts import ConfiguredAccounts
         from bleepstore.auth.authorizer import AclAuthorizer
+        from bleepstore.auth.policy_authorizer import PolicyAuthorizer
 
-        return (AclAuthorizer(acls=context.settings.auth.acls == "enabled"),)
+        settings = context.settings.auth
+        return AclAuthorizer(acls=settings.acls == "enabled"), PolicyAuthorizer(ConfiguredAccounts(settings))
 
 
 plugin = AuthPlugin()

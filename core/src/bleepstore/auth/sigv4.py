@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -121,6 +121,46 @@ class SignatureV4(Authenticator):
             query_checksums_signed=claim.presigned,
             payload=claim.payload,
         )
+
+    async def authenticate_form(self, x: Exchange, fields: Mapping[str, str]) -> Identity | None:
+        """Return who signed the policy of a form; ``None`` where nobody did. Raises S3Error.
+
+        Authority: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-authentication-HTTPPOST.html
+        """
+        if "x-amz-signature" not in fields:
+            if "awsaccesskeyid" in fields and "signature" in fields:
+                raise _signature_v2(x)
+            return None
+        for name in ("policy", "x-amz-algorithm", "x-amz-credential", "x-amz-date"):
+            if not fields.get(name):
+                message = f"Bucket POST must contain a field named '{name}'.  If it is specified, please "
+                raise S3Error(
+                    "InvalidArgument",
+                    f"{message}check the order of the fields.",
+                    ArgumentName=name,
+                    ArgumentValue="",
+                )
+        if fields["x-amz-algorithm"] != ALGORITHM:
+            raise S3Error(
+                "InvalidArgument",
+                "The X-Amz-Algorithm form field is not supported: it must be AWS4-HMAC-SHA256",
+                ArgumentName="x-amz-algorithm",
+                ArgumentValue=fields["x-amz-algorithm"][:64],
+            )
+        if fields.get("x-amz-security-token"):
+            raise S3Error("InvalidToken")
+        account, access_key, _, key = self._credential(
+            x, fields["x-amz-credential"], fields["x-amz-date"], _malformed
+        )
+        given = fields["x-amz-signature"].encode()
+        if not hmac.compare_digest(sign(key, fields["policy"]).encode(), given):
+            raise S3Error(
+                "SignatureDoesNotMatch",
+                AWSAccessKeyId=access_key,
+                StringToSign=fields["policy"],
+                SignatureProvided=fields["x-amz-signature"][:256],
+            )
+        return Identity(account=account, access_key=access_key)
 
     # --- the Authorization header -----------------------------------------------------------------
 
@@ -370,7 +410,8 @@ def _two_mechanisms(authorization: str) -> S3Error:
 def _signature_v2(x: Exchange) -> S3Error:
     log.warning(
         "%s from %s is signed by Signature Version 2: configure the client for s3v4 (boto3: "
-        "Config(signature_version='s3v4'); AWS CLI: aws configure set default.s3.signature_version s3v4)",
+        "Config(signature_version='s3v4'); AWS CLI: aws configure set default.s3.signature_version s3v4), "
+        "or set auth.legacy_sigv2",
         x.operation.name,
         x.client,
     )

@@ -25,6 +25,7 @@ from bleepstore.exchange import (
 )
 from bleepstore.http.address import Addressing
 from bleepstore.http.copy_source import parse_copy_source
+from bleepstore.http.cors import origin_headers, preflight
 from bleepstore.http.headers import is_header
 from bleepstore.http.refusals import FAULTS, s3_error
 from bleepstore.metadata import BucketRecord, ObjectRecord, UploadRecord
@@ -59,10 +60,22 @@ class Pipeline:
         address = self._addressing.resolve(x.host, x.raw_path)
         x.bucket_name, x.key = address.bucket, address.key
         if x.method == "OPTIONS":
-            raise S3Error("AccessForbidden", "CORSResponse: CORS is not enabled for this bucket.")
-        scope = Scope.SERVICE if address.bucket is None else Scope.BUCKET if x.key is None else Scope.OBJECT
+            return await preflight(x)
+        if "origin" not in x.headers:
+            return await self._answer(x)
+        added = await origin_headers(x)
+        try:
+            reply = await self._answer(x)
+        except S3Error as error:
+            error.headers |= added
+            raise
+        reply.headers |= added
+        return reply
+
+    async def _answer(self, x: Exchange) -> Reply:
+        scope = Scope.SERVICE if x.bucket_name is None else Scope.BUCKET if x.key is None else Scope.OBJECT
         headers = x.headers
-        if "X-Amz-Signature" in x.query:
+        if "X-Amz-Signature" in x.query or "AWSAccessKeyId" in x.query:
             headers = _with_query_headers(x)
         operation = self._table.find(x.method, scope, x.query, headers)
         if operation is None:
@@ -129,7 +142,9 @@ class Pipeline:
                 raise S3Error("AccessDenied")
             raise _missing(x.key or "", x.query.get("versionId"))
         if not await self._allowed(x, permission, x.bucket, x.object, x.upload, x.key):
-            raise S3Error("AccessDenied")
+            # Where a bucket is, S3 tells everybody: SDKs find it out by a HeadBucket that is not signed.
+            region = {"x-amz-bucket-region": x.services.settings.server.region}
+            raise S3Error("AccessDenied", headers=region if operation.name == "HeadBucket" else None)
         if operation.loads is Load.UPLOAD and x.upload is None:
             raise S3Error("NoSuchUpload", UploadId=x.query.get("uploadId", ""))
 

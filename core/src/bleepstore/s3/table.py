@@ -15,11 +15,14 @@ from bleepstore.s3 import (
     attributes,
     buckets,
     copying,
+    cors,
     deleting,
     listing,
     multipart,
     objects,
     parts,
+    policies,
+    posting,
     reading,
     tagging,
     versions,
@@ -59,13 +62,37 @@ def _row(
         scope=scope,
         query=query,
         headers=headers,
-        permission=Permission(action=f"s3:{action or name}", right=right, on=on or BUCKET),
+        permission=Permission(action=f"s3:{action or _iam_action(name)}", right=right, on=on or BUCKET),
         source=source,
         per_key=per_key,
         loads=loads,
         handler=handler or UNCONFIGURED.get(name),
         aliases=aliases,
     )
+
+
+_IAM_NOUNS = {
+    "BucketEncryption": "EncryptionConfiguration",
+    "BucketLifecycle": "LifecycleConfiguration",
+    "BucketNotificationConfiguration": "BucketNotification",
+    "BucketOwnershipControls": "BucketOwnershipControls",
+    "BucketReplication": "ReplicationConfiguration",
+    "ObjectLockConfiguration": "BucketObjectLockConfiguration",
+    "PublicAccessBlock": "BucketPublicAccessBlock",
+}
+
+
+def _iam_action(name: str) -> str:
+    """IAM has one action to read a configuration and one to change it, whatever the operations are."""
+    for verb, action in (("Get", "Get"), ("List", "Get"), ("Put", "Put"), ("Delete", "Put")):
+        if name.startswith(verb):
+            noun = name.removeprefix(verb)
+            noun = noun.removesuffix("s") if noun.endswith("Configurations") else noun
+            if noun in _IAM_NOUNS:
+                return action + _IAM_NOUNS[noun]
+            if noun.startswith("Bucket") and noun.endswith("Configuration"):
+                return action + noun.removeprefix("Bucket")
+    return name
 
 
 SERVICE_ROWS = (
@@ -146,6 +173,19 @@ BUCKET_ROWS = (
     ),
 )
 
+# What opens a bucket to others than its owner.
+SHARING_ROWS = (
+    _row("GetBucketCors", "GET", BUCKET, "cors", action="GetBucketCORS", handler=cors.get_bucket_cors),
+    _row("PutBucketCors", "PUT", BUCKET, "cors", action="PutBucketCORS", handler=cors.put_bucket_cors),
+    _row(
+        "DeleteBucketCors", "DELETE", BUCKET, "cors", action="PutBucketCORS", handler=cors.delete_bucket_cors
+    ),
+    _row("GetBucketPolicy", "GET", BUCKET, "policy", handler=policies.get_bucket_policy),
+    _row("PutBucketPolicy", "PUT", BUCKET, "policy", handler=policies.put_bucket_policy),
+    _row("DeleteBucketPolicy", "DELETE", BUCKET, "policy", handler=policies.delete_bucket_policy),
+    _row("GetBucketPolicyStatus", "GET", BUCKET, "policyStatus", handler=policies.get_bucket_policy_status),
+)
+
 OBJECT_ROWS = (
     _row(
         "GetObject", "GET", OBJECT, right=READ, on=OBJECT, loads=Load.OBJECT_DATA, handler=reading.get_object
@@ -161,6 +201,16 @@ OBJECT_ROWS = (
         handler=reading.head_object,
     ),
     _row("PutObject", "PUT", OBJECT, right=WRITE, handler=objects.put_object),
+    # A form names its key, and who signed it, in its body.
+    _row(
+        "PostObject",
+        "POST",
+        BUCKET,
+        right=WRITE,
+        action="PutObject",
+        per_key=True,
+        handler=posting.post_object,
+    ),
     _row("DeleteObject", "DELETE", OBJECT, right=WRITE, handler=deleting.delete_object),
     _row(
         "CopyObject",
@@ -306,9 +356,6 @@ CONFIGURATION_ROWS = (
     _row("ListBucketAnalyticsConfigurations", "GET", BUCKET, "analytics"),
     _row("PutBucketAnalyticsConfiguration", "PUT", BUCKET, "analytics"),
     _row("DeleteBucketAnalyticsConfiguration", "DELETE", BUCKET, "analytics"),
-    _row("GetBucketCors", "GET", BUCKET, "cors"),
-    _row("PutBucketCors", "PUT", BUCKET, "cors"),
-    _row("DeleteBucketCors", "DELETE", BUCKET, "cors"),
     _row("GetBucketEncryption", "GET", BUCKET, "encryption"),
     _row("PutBucketEncryption", "PUT", BUCKET, "encryption"),
     _row("DeleteBucketEncryption", "DELETE", BUCKET, "encryption"),
@@ -357,10 +404,6 @@ CONFIGURATION_ROWS = (
     _row("GetBucketOwnershipControls", "GET", BUCKET, "ownershipControls"),
     _row("PutBucketOwnershipControls", "PUT", BUCKET, "ownershipControls"),
     _row("DeleteBucketOwnershipControls", "DELETE", BUCKET, "ownershipControls"),
-    _row("GetBucketPolicy", "GET", BUCKET, "policy"),
-    _row("PutBucketPolicy", "PUT", BUCKET, "policy"),
-    _row("DeleteBucketPolicy", "DELETE", BUCKET, "policy"),
-    _row("GetBucketPolicyStatus", "GET", BUCKET, "policyStatus"),
     _row("GetPublicAccessBlock", "GET", BUCKET, "publicAccessBlock"),
     _row("PutPublicAccessBlock", "PUT", BUCKET, "publicAccessBlock"),
     _row("DeletePublicAccessBlock", "DELETE", BUCKET, "publicAccessBlock"),
@@ -397,6 +440,7 @@ EXTRA_ROWS = (
 ROWS: tuple[Operation, ...] = (
     *SERVICE_ROWS,
     *BUCKET_ROWS,
+    *SHARING_ROWS,
     *OBJECT_ROWS,
     *MULTIPART_ROWS,
     *CONFIGURATION_ROWS,

@@ -44,12 +44,9 @@ _DOCUMENTS = {
 """What is read as empty; ``{}`` is the place of the namespace."""
 
 _ABSENT = {
-    "GetBucketCors": "NoSuchCORSConfiguration",
     "GetBucketEncryption": "ServerSideEncryptionConfigurationNotFoundError",
     "GetBucketLifecycleConfiguration": "NoSuchLifecycleConfiguration",
     "GetBucketOwnershipControls": "OwnershipControlsNotFoundError",
-    "GetBucketPolicy": "NoSuchBucketPolicy",
-    "GetBucketPolicyStatus": "NoSuchBucketPolicy",
     "GetBucketReplication": "ReplicationConfigurationNotFoundError",
     "GetBucketWebsite": "NoSuchWebsiteConfiguration",
     "GetObjectLockConfiguration": "ObjectLockConfigurationNotFoundError",
@@ -61,14 +58,12 @@ _LOCKS = ("GetObjectLegalHold", "GetObjectRetention")
 
 _DELETES = (
     "DeleteBucketAnalyticsConfiguration",
-    "DeleteBucketCors",
     "DeleteBucketEncryption",
     "DeleteBucketIntelligentTieringConfiguration",
     "DeleteBucketInventoryConfiguration",
     "DeleteBucketLifecycle",
     "DeleteBucketMetricsConfiguration",
     "DeleteBucketOwnershipControls",
-    "DeleteBucketPolicy",
     "DeleteBucketReplication",
     "DeleteBucketWebsite",
     "DeletePublicAccessBlock",

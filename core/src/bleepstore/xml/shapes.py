@@ -448,3 +448,42 @@ class ListPartsResult:
     storage_class: str | None = None
     checksum_algorithm: str | None = None
     checksum_type: str | None = None
+
+
+# --- what is configured for a bucket ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CORSRule:
+    """What pages of some origins may do."""
+
+    id: str | None = None
+    allowed_headers: tuple[str, ...] = element("AllowedHeader", default=())
+    allowed_methods: tuple[str, ...] = element("AllowedMethod", default=())
+    allowed_origins: tuple[str, ...] = element("AllowedOrigin", default=())
+    expose_headers: tuple[str, ...] = element("ExposeHeader", default=())
+    max_age_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CORSConfiguration:
+    """The rules of a bucket, in order."""
+
+    cors_rules: tuple[CORSRule, ...] = element("CORSRule", default=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyStatus:
+    """GetBucketPolicyStatus."""
+
+    is_public: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostResponse:
+    """The reply to a form with ``success_action_status`` 201; the one document without a namespace."""
+
+    location: str | None = None
+    bucket: str | None = None
+    key: str | None = None
+    e_tag: str | None = element("ETag")

@@ -23,12 +23,12 @@ Append = Callable[[str], None]
 Emit = Callable[[Any, Append], None]
 
 
-def write(shape: Any) -> bytes:
-    """The document of a shape, in UTF-8, with declaration and S3's namespace."""
+def write(shape: Any, *, namespace: str | None = NAMESPACE) -> bytes:
+    """The document of a shape, in UTF-8, with declaration and namespace."""
     out: list[str] = [HEAD]
     kind: Any = type(shape)
     name = root_name(kind)
-    out.append(f'<{name} xmlns="{NAMESPACE}">')
+    out.append(f'<{name} xmlns="{namespace}">' if namespace else f"<{name}>")
     _emitter(kind)(shape, out.append)
     out.append(f"</{name}>")
     return "".join(out).encode()
