@@ -29,7 +29,7 @@ from bleepstore.discovery import Plugins, discover, implementations, one_line
 from bleepstore.errors import S3Error
 from bleepstore.exchange import Services
 from bleepstore.http.address import Addressing
-from bleepstore.http.entry import S3Entry
+from bleepstore.http.entry import OWN_PATHS, S3Entry
 from bleepstore.http.pipeline import Pipeline
 from bleepstore.http.protocol import server_options
 from bleepstore.metadata import MetadataEngine, MetadataFailed, Reason, Refused
@@ -194,6 +194,11 @@ class App:
 
     def _plain_routes(self, context: Context) -> Any:
         routes = self._all("routes", context=context, services=self.services)
+        for route in routes:
+            if not getattr(route, "path", "").startswith(OWN_PATHS.decode()):
+                raise StartFailed(
+                    f"the route {route} is not below {OWN_PATHS.decode()}, and would never be asked"
+                )
         application: Any = Starlette(routes=routes)
         for wrapper in reversed(self._all("asgi_wrappers", context=context)):
             application = cast(Callable[[Any], Any], wrapper)(application)

@@ -9,7 +9,7 @@ from importlib.resources import files
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Route
 
 from bleepstore.exchange import Services
 from bleepstore.metadata import MetadataUnavailable
@@ -39,13 +39,9 @@ def routes(services: Services) -> list[BaseRoute]:
         schema = files("bleepstore.admin").joinpath("s3-api.openapi.yaml").read_bytes()
         return Response(schema, media_type=YAML_TYPE)
 
+    # No Mount: it would take every path below it from the routes of other plugins.
     return [
-        Mount(
-            "/_bleepstore",
-            routes=[
-                Route("/health/live", live),
-                Route("/health/ready", ready),
-                Route("/openapi/s3.yaml", s3_schema),
-            ],
-        )
+        Route("/_bleepstore/health/live", live),
+        Route("/_bleepstore/health/ready", ready),
+        Route("/_bleepstore/openapi/s3.yaml", s3_schema),
     ]
