@@ -65,7 +65,7 @@ class ServerProcess:
     accounts: Sequence[Account] = (FIRST, SECOND)
     region: str = "us-east-1"
     settings: Mapping[str, object] = field(default_factory=dict)
-    """More of the configuration, by section; ``server`` is merged with what this class decides."""
+    """More of the configuration, by section; ``server`` and ``auth`` are merged with what is decided here."""
     port: int = 0
     """Learnt from the banner; 0 asks for a free one."""
     process: subprocess.Popen[bytes] | None = None
@@ -113,7 +113,9 @@ class ServerProcess:
         }
         server = self.settings.get("server", {})
         assert isinstance(server, Mapping)
-        sections = {**self.settings, "server": {"region": self.region, **server}, "auth": auth}
+        more = self.settings.get("auth", {})
+        assert isinstance(more, Mapping)
+        sections = {**self.settings, "server": {"region": self.region, **server}, "auth": {**auth, **more}}
         path = self.directory / "bleepstore.yaml"
         path.write_text(json.dumps(sections, indent=1))  # JSON is YAML, and needs no library
         return path
