@@ -94,6 +94,14 @@ async def connect(tmp_path: Path, server: CommandServer) -> AsyncIterator[Callab
         await client.close()
 
 
+async def greeted(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection by hand, after the writer's first frame."""
+    reader, writer = await asyncio.open_unix_connection(path)
+    size, number = HEAD.unpack(await asyncio.wait_for(reader.readexactly(HEAD.size), PATIENCE))
+    assert (number, await reader.readexactly(size)) == (remote.WRITER, remote.READY)
+    return reader, writer
+
+
 async def outcome(future: asyncio.Future[Any]) -> Any:
     async with asyncio.timeout(PATIENCE):
         try:
@@ -161,7 +169,7 @@ async def test_frame_beyond_the_bound_closes_that_connection_only(
     connect: Any, submit: Submit, tmp_path: Path
 ) -> None:
     client = await connect()
-    reader, writer = await asyncio.open_unix_connection(tmp_path / "socket")
+    reader, writer = await greeted(tmp_path / "socket")
     writer.write(HEAD.pack(remote.FRAME + 1, 1) + b"x")
     assert await asyncio.wait_for(reader.read(), PATIENCE) == b""
     writer.close()
@@ -170,7 +178,7 @@ async def test_frame_beyond_the_bound_closes_that_connection_only(
 
 
 async def test_bytes_that_are_no_command_are_answered(connect: Any, submit: Submit, tmp_path: Path) -> None:
-    reader, writer = await asyncio.open_unix_connection(tmp_path / "socket")
+    reader, writer = await greeted(tmp_path / "socket")
     for payload in (b"", b"\x01Z", encode("no command")):
         writer.write(HEAD.pack(len(payload), 5) + payload)
         size, number = HEAD.unpack(await asyncio.wait_for(reader.readexactly(HEAD.size), PATIENCE))
@@ -195,6 +203,7 @@ async def test_reply_that_is_not_understood_ends_the_wait_of_all(tmp_path: Path,
     """Nobody hangs, and the connection is not used any more."""
 
     async def nonsense(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(HEAD.pack(len(remote.READY), remote.WRITER) + remote.READY)
         await reader.readexactly(HEAD.size)
         writer.write(reply)
         writer.close()
@@ -310,6 +319,25 @@ async def test_worker_that_stops_waits_for_its_replies(connect: Any, submit: Sub
     submit.settle(0)
     await asyncio.wait_for(closing, PATIENCE)
     assert await outcome(future) is None
+
+
+@pytest.mark.parametrize("said", [b"", HEAD.pack(7, 0) + remote.LEAVING, HEAD.pack(2, 0) + b"??"])
+async def test_nothing_is_sent_to_a_writer_that_does_not_say_that_it_takes_commands(
+    tmp_path: Path, said: bytes
+) -> None:
+    """A process that is dying still has a socket that one can connect to."""
+    got: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def dying(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(said)
+        writer.write_eof()
+        got.set_result(await reader.read())
+        writer.close()
+
+    async with await asyncio.start_unix_server(dying, tmp_path / "socket"):
+        with pytest.raises(ConnectionAbortedError):
+            await CommandClient.connect(tmp_path / "socket")
+        assert await asyncio.wait_for(got, PATIENCE) == b""
 
 
 # --- the file ----------------------------------------------------------------------------------------------

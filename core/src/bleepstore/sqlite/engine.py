@@ -168,7 +168,8 @@ class SqliteEngine(MetadataEngine):
                     raise
                 return
             with contextlib.suppress(OSError):
-                self._client = await CommandClient.connect(self._beside("socket"))
+                async with asyncio.timeout_at(deadline):
+                    self._client = await CommandClient.connect(self._beside("socket"))
                 return
             if asyncio.get_running_loop().time() > deadline:
                 raise MetadataBusy("no process answers for the writer role")

@@ -5,8 +5,10 @@ payload; requests carry an encoded command, replies a status byte and an encoded
 worker queues while its loop runs once leaves in one write, and so do the replies to one group: that
 keeps the socket cheap under load.
 
-A writer that stops says so (a frame with number 0), and then answers all that was sent before the
-worker heard it. A command whose reply does not come has an unknown outcome and is never sent again.
+Frames with number 0 are the writer's own. It begins with one: a connection to a process that is dying
+can be made, but nothing is sent over it. A writer that stops says so, and then answers all that was sent
+before the worker heard it. A command whose reply does not come has an unknown outcome and is never sent
+again.
 """
 
 from __future__ import annotations
@@ -34,8 +36,9 @@ from bleepstore.sqlite.codec import decode, decode_command, encode
 HEAD = struct.Struct(">II")
 FRAME = 64 * 1024 * 1024
 """Bytes of the longest payload, and of all commands of a worker that wait for replies."""
-LEAVING = 0
-"""The number of the frame by which a writer says that it stops."""
+WRITER = 0
+"""The number of what the writer says by itself: that it takes commands, and that it stops."""
+READY, LEAVING = b"ready", b"leaving"
 PATIENCE = 5.0
 """Seconds in which a worker has to hear that the writer stops."""
 DONE, REFUSED, UNAVAILABLE, FULL, BUSY = range(5)
@@ -127,7 +130,7 @@ class CommandServer:
         self._server = None
         self._path.unlink(missing_ok=True)
         for _, lines in self._clients.values():
-            lines.put(LEAVING, b"")
+            lines.put(WRITER, LEAVING)
         if self._clients:
             await asyncio.wait(self._clients, timeout=patience)
         for writer, _ in list(self._clients.values()):
@@ -141,8 +144,7 @@ class CommandServer:
         me = asyncio.current_task()
         assert me is not None
         self._clients[me] = (writer, lines)
-        if self._leaving:  # it came while the server stopped
-            lines.put(LEAVING, b"")
+        lines.put(WRITER, LEAVING if self._leaving else READY)
         answers: set[asyncio.Task[None]] = set()
         try:
             async for number, payload in _frames(reader):
@@ -189,7 +191,15 @@ class CommandClient:
         """Connect to the writer. Raises OSError while there is none."""
         with _short(path) as name:
             reader, writer = await asyncio.open_unix_connection(name)
-        return cls(reader, writer)
+        try:
+            async for number, payload in _frames(reader):
+                if (number, payload) == (WRITER, READY):
+                    return cls(reader, writer)
+                break
+            raise ConnectionAbortedError("the writer is stopping")
+        except BaseException:
+            writer.close()
+            raise
 
     def submit(self, command: Command) -> asyncio.Future[Any]:
         """Send a command; the future has its result. Raises MetadataBusy."""
@@ -219,7 +229,7 @@ class CommandClient:
     async def _receive(self, reader: asyncio.StreamReader) -> None:
         try:
             async for number, payload in _frames(reader):
-                if number == LEAVING:
+                if number == WRITER:
                     self._end()
                     continue
                 future, size = self._waiting[number]
