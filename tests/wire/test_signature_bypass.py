@@ -149,6 +149,7 @@ def test_a_part_of_a_signature_opens_nothing(wire, stored, kept):
         ("x-amz-meta-a", "a%0D%0Aset-cookie%3A%20b"),
         ("x-amz-meta-a", "%00"),
         ("x-amz-website-redirect-location", "/%0A"),
+        ("x-amz-acl=private&X-Amz-Acl", "public-read"),
     ],
 )
 def test_a_parameter_that_no_header_could_be_is_refused(wire, bucket, name, value):

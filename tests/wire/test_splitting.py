@@ -130,3 +130,26 @@ def test_what_xml_cannot_hold_breaks_no_error(wire, bucket, character):
     """S3-CHECKLIST 38"""
     assert wire.ask("GET", f"{bucket}/a{character}b").error() == (404, "NoSuchKey")
     assert wire.ask("GET", f"{bucket}?max-keys={character}").error()[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("x-amz-meta-a: b", "v"),
+        ("x-amz-meta-\u2603", "v"),
+        ("x-amz-meta-a", "a\nb"),
+        ("Content-Type", "a\rb"),
+    ],
+)
+def test_a_field_of_a_form_that_no_header_could_be_is_refused(wire, bucket, name, value):
+    """S3-CHECKLIST 15"""
+    assert wire.ask("PUT", f"{bucket}?acl", b"", x_amz_acl="public-read-write").status == 200
+    fields = {"key": "k", name: value}
+    part = "--b\r\nContent-Disposition: form-data; name="
+    body = "".join(f'{part}"{field}"\r\n\r\n{text}\r\n' for field, text in fields.items())
+    body += f'{part}"file"; filename="f"\r\n\r\nx\r\n--b--\r\n'
+    headers = {"Host": wire.host, "Content-Type": "multipart/form-data; boundary=b"}
+    headers["Content-Length"] = str(len(body.encode()))
+    reply = wire.raw(request_bytes("POST", bucket, headers, body.encode()))
+    assert reply.error() == (400, "InvalidArgument")
+    assert wire.read(f"{bucket}/k") is None

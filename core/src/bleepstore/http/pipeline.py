@@ -238,21 +238,24 @@ def _missing(key: str, version: str | None) -> S3Error:
 def _with_query_headers(x: Exchange) -> dict[str, str]:
     """The headers with those that a presigned URL carries in its query (all of it is signed).
 
-    A header of the request itself wins. Checksums in the query describe the empty body that the
+    A header of the request itself wins; a name in two spellings is refused, of which an authenticator
+    might have believed the other one. Checksums in the query describe the empty body that the
     SDK had when it signed, so they stay where they are. Raises S3Error InvalidArgument for what no
     header could be.
     """
     headers = dict(x.headers)
+    seen = set()
     for name, value in x.query.items():
         lower = name.lower()
         if lower.startswith("x-amz-") and lower not in _SIGNATURE and not lower.startswith("x-amz-checksum-"):
-            if not is_header(lower, value):
+            if lower in seen or not is_header(lower, value):
                 raise S3Error(
                     "InvalidArgument",
-                    "A query parameter that stands for a header must be one that a header could hold.",
+                    "A query parameter that stands for a header must be one, and be there once.",
                     ArgumentName=name[:256],
                     ArgumentValue=value[:256],
                 )
+            seen.add(lower)
             headers.setdefault(lower, value.encode().decode("latin-1").strip(" \t"))
     return headers
 

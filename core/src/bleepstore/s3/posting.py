@@ -15,6 +15,7 @@ from bleepstore.errors import S3Error
 from bleepstore.exchange import ANONYMOUS, Access, Authentication, Exchange, Reply
 from bleepstore.http.address import check_key
 from bleepstore.http.forms import Form, FormFile
+from bleepstore.http.headers import is_header
 from bleepstore.http.object_headers import SYSTEM_HEADERS
 from bleepstore.http.pipeline import allowed
 from bleepstore.s3.documents import XML_TYPE
@@ -101,7 +102,11 @@ def _headers(x: Exchange, fields: dict[str, str]) -> dict[str, str]:
     headers = {name: x.headers[name] for name in ("host", "expect") if name in x.headers}
     for name, value in fields.items():
         if name in _HEADERS or name.startswith(_PREFIXES):
-            headers[name] = value.encode().decode("latin-1")
+            if not is_header(name, value):
+                raise invalid_argument(
+                    "A field that stands for a header must be one.", name[:128], value[:128]
+                )
+            headers[name] = value.encode().decode("latin-1").strip(" \t")
     if "acl" in fields:
         headers["x-amz-acl"] = fields["acl"]
     if fields.get("tagging"):
