@@ -517,3 +517,11 @@ def test_version_2_signatures_are_refused_with_a_hint(wire, bucket):
 def test_the_empty_hash_is_that_of_nothing(wire, bucket):
     assert wire.ask("PUT", f"{bucket}/k", b"", EMPTY).status == 200
     assert wire.read(f"{bucket}/k") == b""
+
+
+def test_a_bare_plus_in_a_copy_source_is_a_space(wire, bucket):
+    assert wire.ask("PUT", f"{bucket}/a%20b", b"space").status == 200
+    assert wire.ask("PUT", f"{bucket}/a%2Bb", b"plus").status == 200
+    for source, body in (("a+b", b"space"), ("a%2Bb", b"plus")):
+        assert wire.ask("PUT", f"{bucket}/copy", b"", x_amz_copy_source=f"{bucket}/{source}").status == 200
+        assert wire.read(f"{bucket}/copy") == body

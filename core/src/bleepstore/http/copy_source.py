@@ -1,8 +1,9 @@
 """The ``x-amz-copy-source`` header: which bucket, key and version a copy reads.
 
 Authority: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
-``BUCKET/KEY`` or ``/BUCKET/KEY``, percent-encoded (``+`` is itself), with ``?versionId=ID`` at the
-end where a version is meant. Access points and other ARNs are not built.
+``BUCKET/KEY`` or ``/BUCKET/KEY``, URL-encoded, with ``?versionId=ID`` at the end where a version is
+meant. A bare ``+`` is a space, as in a query (https://github.com/aws/aws-cli/issues/614 shows S3 read it
+so; s5cmd encodes spaces like that). Access points and other ARNs are not built.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def parse_copy_source(header: str) -> SourceAddress:
     path, _, version = header.partition("?versionId=")
     try:
         # No bucket name has a slash, so it makes no difference whether the one after it is encoded.
-        decoded = percent_decode(path).removeprefix("/")
+        decoded = percent_decode(path.replace("+", " ")).removeprefix("/")
         version = percent_decode(version)
     except S3Error:
         raise _invalid("Invalid copy source encoding.", header) from None
