@@ -26,7 +26,15 @@ def test_create_answers_with_the_location_of_the_bucket(s3, make_bucket, new_nam
 
 
 def test_head_of_a_bucket_names_its_region(s3, bucket, target):
+    """S3-CHECKLIST 16"""
     assert s3.head_bucket(Bucket=bucket)["BucketRegion"] == target.region
+
+
+def test_head_of_a_bucket_names_its_region_to_who_may_not_see_it(anonymous, bucket, target):
+    """S3-CHECKLIST 16: SDKs find out where a bucket is by a HeadBucket that is not signed."""
+    with refused("403", 403) as reply:
+        anonymous.head_bucket(Bucket=bucket)
+    assert reply["ResponseMetadata"]["HTTPHeaders"]["x-amz-bucket-region"] == target.region
 
 
 def test_head_of_a_missing_bucket_is_404_without_a_body(s3, new_name):
@@ -35,6 +43,7 @@ def test_head_of_a_missing_bucket_is_404_without_a_body(s3, new_name):
 
 
 def test_location_of_the_classic_region_is_empty(s3, bucket, target):
+    """S3-CHECKLIST 16"""
     found = s3.get_bucket_location(Bucket=bucket)["LocationConstraint"]
     assert found == (None if target.region == "us-east-1" else target.region)
 
@@ -215,6 +224,7 @@ def test_the_expected_owner_must_be_the_owner(s3, bucket):
 
 
 def test_tags_given_at_creation_are_the_buckets_tags(s3, make_bucket):
+    """S3-CHECKLIST 49"""
     tags = [{"Key": "team", "Value": "storage"}]
     name = make_bucket(CreateBucketConfiguration={"Tags": tags})
     assert s3.get_bucket_tagging(Bucket=name)["TagSet"] == tags
