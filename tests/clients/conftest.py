@@ -17,7 +17,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.client import Config
-from endpoint import SCRIPTS, TOOLS, Authority, Endpoint
+from endpoint import NAME, SCRIPTS, TOOLS, Authority, Endpoint
 from server_process import FIRST, ServerProcess
 
 PATIENCE = 170.0
@@ -30,10 +30,11 @@ RunScript = Callable[..., None]
 @pytest.fixture(scope="session", params=["http", "tls"])
 def endpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     """The server, over plain HTTP and over TLS with a certificate made for it."""
-    folder, settings, ca = tmp_path_factory.mktemp(f"server-{request.param}"), {}, None
+    folder, ca = tmp_path_factory.mktemp(f"server-{request.param}"), None
+    settings: dict[str, dict[str, object]] = {"server": {"domains": [NAME, "localhost"]}}
     if request.param == "tls":
         authority = Authority.issue(tmp_path_factory.mktemp("authority"))
-        settings = {"server": {"tls": {"certificate": str(authority.certificate), "key": str(authority.key)}}}
+        settings["server"]["tls"] = {"certificate": str(authority.certificate), "key": str(authority.key)}
         ca = authority.ca
     server = ServerProcess(folder, settings=settings)
     try:
@@ -99,6 +100,8 @@ def run_script(
     def run(tools: str, script: str, operations: Iterable[str], client: str | None = None) -> None:
         python = TOOLS / tools / "bin" / "python"
         assert python.exists(), f"{python} is missing: `make client-environments`"
+        if "create bucket" not in operations:
+            s3.create_bucket(Bucket=bucket)
         work = tmp_path / "work"
         work.mkdir(exist_ok=True)
         done = subprocess.run(

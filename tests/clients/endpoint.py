@@ -12,6 +12,9 @@ TOOLS = ROOT / ".tools" / "clients"
 """Where ``environments.mk`` installs: one folder for each set of clients."""
 SCRIPTS = Path(__file__).with_name("scripts")
 
+NAME = "s3.localhost"
+"""A domain of the server, for buckets in host names: some TLS libraries take no ``*.localhost``."""
+
 
 @dataclass(frozen=True)
 class Authority:
@@ -33,7 +36,7 @@ class Authority:
             "basicConstraints=critical,CA:FALSE\n"
             "keyUsage=critical,digitalSignature,keyEncipherment\n"
             "extendedKeyUsage=serverAuth\n"
-            "subjectAltName=DNS:localhost,DNS:*.localhost,IP:127.0.0.1\n"
+            f"subjectAltName=DNS:localhost,DNS:*.localhost,DNS:*.{NAME},IP:127.0.0.1\n"
         )
         new_key = ["openssl", "req", "-newkey", "rsa:2048", "-nodes"]
         authority = ["-x509", "-days", "2", "-subj", "/CN=BleepStore test authority"]

@@ -38,4 +38,9 @@ EVERYTHING = [
     *LISTING,
     *DELETING,
 ]
-WITHOUT_TREES = [name for name in EVERYTHING if name not in TREES]
+
+
+def all_but(*groups: list[str]) -> list[str]:
+    """Everything but these."""
+    left_out = {name for group in groups for name in group}
+    return [name for name in EVERYTHING if name not in left_out]

@@ -5,7 +5,7 @@ import io
 import boto3
 from botocore.client import Config
 from botocore.exceptions import ClientError
-from exercise import BUCKET, LARGE, SMALL, doing, exercise, finish, same, stored
+from exercise import BUCKET, LARGE, SMALL, doing, exercise, finish, in_parallel, same, stored
 
 s3 = boto3.client("s3")
 # In us-east-1 boto3 signs URLs by the version before 4 unless told which.
@@ -109,6 +109,11 @@ with doing("put if unchanged"):
         [True, False],
     )
     stored("twice", b"2")
+with doing("one of many writers wins"):
+    for n in range(20):
+        outcomes = in_parallel(lambda w, n=n: client.put_if_absent(f"race/{n}", str(w).encode()), range(8))
+        same(outcomes.count(True), 1)
+        stored(f"race/{n}", str(outcomes.index(True)).encode())
 with doing("list version 1"):
     client.put_if_absent("v1/a b", b"")
     pages = s3.get_paginator("list_objects").paginate(Bucket=BUCKET, Prefix="v1/")

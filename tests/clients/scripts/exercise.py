@@ -94,13 +94,17 @@ def fetch(url: str, body: bytes | None = None, **headers: str) -> bytes:
 
 
 def make_tree(folder: Path) -> dict[str, bytes]:
-    """Files to synchronize, some with awkward names; what they are and hold."""
+    """Files to synchronize, some with awkward names; what they are and hold.
+
+    They are old: S3 tells times in whole seconds, so a file of this second looks newer than its copy there.
+    """
     files = {f"{n}.txt": str(n).encode() * 100 for n in range(5)}
     files |= {"sub/deep/ü +%41 file.bin": SMALL, "sub/empty": b"", "sub/large.bin": LARGE[: 9 * MIB]}
     for name, body in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(body)
+        os.utime(path, (1_700_000_000, 1_700_000_000))
     return files
 
 
@@ -117,7 +121,8 @@ def exercise(client: Any) -> None:
     ``delete(key)``, ``delete_many(keys)``, ``put_if_absent(key, body)`` -> whether it was,
     ``put_described(key, body, metadata)``, ``describe(key)`` -> metadata, ``presigned_get(key)``,
     ``presigned_put(key)`` -> URL, ``sync_up(folder, prefix)``, ``sync_down(prefix, folder)``;
-    ``missing``: the exceptions that a missing key raises.
+    ``missing``: the exceptions that a missing key raises; ``cannot_name``: the awkward keys that the client
+    itself refuses or rewrites before it sends anything.
     """
     can = lambda *names: all(hasattr(client, name) for name in names)  # noqa: E731
     if can("create_bucket"):
@@ -133,6 +138,8 @@ def exercise(client: Any) -> None:
             stored(key, body)
     _read(client, can)
     for name, key in AWKWARD_KEYS.items():
+        if name in getattr(client, "cannot_name", ()):
+            continue
         with doing(f"key with {name}"):
             _awkward(client, can, key)
     _copy(client, can)
