@@ -116,6 +116,11 @@ def test_file_that_was_taken_for_a_dead_ones_before_it_was_locked_is_made_anew(
     upkeep.close()
 
 
+def test_reading_may_end_after_the_engine(two: Any) -> None:
+    with two[0].reading():
+        two[0].close()
+
+
 def test_close_is_idempotent_and_leaves_no_reader(tmp_path: Path) -> None:
     readers = Readers(tmp_path / "readers", "1-a")
     readers.close()

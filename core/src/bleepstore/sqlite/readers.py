@@ -75,8 +75,9 @@ class Readers:
                 counts[seq] -= 1
             else:
                 del counts[seq]
-                # Numbers only rise, so the oldest is the first of the dict.
-                _U64.pack_into(self._slot, 0, next(iter(counts), NOBODY))
+                if not self._file.closed:  # a body may end after its engine
+                    # Numbers only rise, so the oldest is the first of the dict.
+                    _U64.pack_into(self._slot, 0, next(iter(counts), NOBODY))
 
     def oldest(self) -> int:
         """A number below which nobody reads: what was dropped at or before it can go."""
