@@ -98,6 +98,7 @@ def test_no_request_is_answered_with_a_fault_of_the_server(wire, method, path, q
 
 
 def test_pipelined_requests_are_answered_in_order(wire, bucket):
+    """S3-CHECKLIST 10"""
     requests = b""
     for n in range(10):
         body = str(n).encode()
@@ -153,6 +154,7 @@ TRICKS = [
 
 @pytest.mark.parametrize("trick", TRICKS, ids=[ascii(trick)[:30] for trick in TRICKS])
 def test_keys_that_look_like_paths_are_keys(wire, bucket, trick):
+    """S3-CHECKLIST 25"""
     body = trick.encode()
     assert wire.ask("PUT", f"{bucket}/{trick}", body).status == 200
     assert wire.read(f"{bucket}/{trick}") == body
@@ -264,6 +266,7 @@ SOURCES = [
 
 @pytest.mark.parametrize("source", SOURCES, ids=[ascii(source)[:30] for source in SOURCES])
 def test_copy_sources_that_name_nothing_are_refused(wire, bucket, source):
+    """S3-CHECKLIST 34"""
     status, _ = wire.ask("PUT", f"{bucket}/copy", b"", x_amz_copy_source=source).error()
     assert status in (400, 403, 404) or (source.startswith("arn:") and status == 501)
     assert wire.read(f"{bucket}/copy") is None
@@ -315,6 +318,7 @@ TARGETS = [
 @pytest.mark.parametrize("kind", DOCUMENTS)
 @pytest.mark.parametrize(("method", "target"), TARGETS, ids=[f"{m} {t}" for m, t in TARGETS])
 def test_documents_made_to_hurt_are_malformed(wire, bucket, method, target, kind):
+    """S3-CHECKLIST 52"""
     body = DOCUMENTS[kind]
     assert wire.ask("PUT", f"{bucket}/k", b"x").status == 200
     if "{}" in target:
@@ -350,6 +354,7 @@ def test_a_document_that_never_ends_is_refused(wire, bucket):
 
 
 def test_the_largest_document_that_is_allowed_is_read(wire, bucket):
+    """S3-CHECKLIST 36, S3-CHECKLIST 52"""
     key = "&amp;" * 1024
     objects = "".join(f"<Object><Key>{key[: -5 * 4]}{n:04}</Key></Object>" for n in range(900))
     body = f"<Delete><Quiet>true</Quiet>{objects}</Delete>".encode()
@@ -362,6 +367,7 @@ def test_the_largest_document_that_is_allowed_is_read(wire, bucket):
 
 
 def test_a_truncated_body_is_incomplete_and_nothing_is_stored(wire, bucket):
+    """S3-CHECKLIST 3"""
     headers = wire.signed("PUT", f"{bucket}/k", payload=UNSIGNED, Content_Length="1000").headers
     with wire.connect() as connection:
         connection.send(request_bytes("PUT", f"{bucket}/k", headers, b"x" * 500))
@@ -371,6 +377,7 @@ def test_a_truncated_body_is_incomplete_and_nothing_is_stored(wire, bucket):
 
 
 def test_a_truncated_body_leaves_the_old_object(wire, bucket):
+    """S3-CHECKLIST 3, S3-CHECKLIST 44"""
     assert wire.ask("PUT", f"{bucket}/k", b"old").status == 200
     headers = wire.signed("PUT", f"{bucket}/k", payload=UNSIGNED, Content_Length="3000000").headers
     with wire.connect() as connection:
@@ -381,10 +388,12 @@ def test_a_truncated_body_leaves_the_old_object(wire, bucket):
 
 
 def test_a_put_without_length_is_missing_its_length(wire, bucket):
+    """S3-CHECKLIST 4"""
     assert wire.ask("PUT", f"{bucket}/k").error() == (411, "MissingContentLength")
 
 
 def test_a_chunked_put_without_decoded_length_is_not_implemented(wire, bucket):
+    """S3-CHECKLIST 4"""
     chunked = {"Transfer_Encoding": "chunked"}
     reply = wire.ask("PUT", f"{bucket}/k", b"1\r\nx\r\n0\r\n\r\n", UNSIGNED, **chunked)
     assert reply.error() == (501, "NotImplemented")
@@ -399,6 +408,7 @@ def test_an_object_over_5_gib_is_too_large_before_it_is_sent(wire, bucket):
 
 
 def test_a_body_other_than_its_hash_is_a_mismatch(wire, bucket):
+    """S3-CHECKLIST 1"""
     payload = hashlib.sha256(b"signed").hexdigest()
     assert wire.ask("PUT", f"{bucket}/k", b"sent", payload).error() == (400, "XAmzContentSHA256Mismatch")
     assert wire.read(f"{bucket}/k") is None
@@ -406,6 +416,7 @@ def test_a_body_other_than_its_hash_is_a_mismatch(wire, bucket):
 
 @pytest.mark.parametrize("payload", ["", "x", "0" * 63, "g" * 64, "STREAMING-NONSENSE", "UNSIGNED"])
 def test_a_payload_hash_that_is_none_is_refused(wire, bucket, payload):
+    """S3-CHECKLIST 2"""
     assert wire.ask("PUT", f"{bucket}/k", b"sent", payload).error()[0] == 400
     assert wire.read(f"{bucket}/k") is None
 
@@ -422,6 +433,7 @@ def test_metadata_that_is_not_utf8_does_no_harm(wire, bucket):
 
 
 def test_who_expects_it_is_told_to_continue(wire, bucket):
+    """S3-CHECKLIST 9"""
     headers = wire.signed("PUT", f"{bucket}/k", b"body").headers
     with wire.connect() as connection:
         connection.send(request_bytes("PUT", f"{bucket}/k", {**headers, "Expect": "100-continue"}))
@@ -432,6 +444,7 @@ def test_who_expects_it_is_told_to_continue(wire, bucket):
 
 
 def test_who_sends_nothing_is_told_to_continue_too(wire, bucket):
+    """S3-CHECKLIST 9"""
     headers = wire.signed("PUT", f"{bucket}/k", b"").headers
     with wire.connect() as connection:
         connection.send(request_bytes("PUT", f"{bucket}/k", {**headers, "Expect": "100-continue"}))
@@ -440,6 +453,7 @@ def test_who_sends_nothing_is_told_to_continue_too(wire, bucket):
 
 
 def test_who_may_not_is_refused_before_the_body_is_sent(wire, bucket):
+    """S3-CHECKLIST 9"""
     headers = {"Host": wire.host, "Content-Length": "1000000000", "Expect": "100-continue"}
     reply = wire.raw(request_bytes("PUT", f"{bucket}/k", headers))
     assert reply.error() == (403, "AccessDenied")
@@ -449,6 +463,7 @@ def test_who_may_not_is_refused_before_the_body_is_sent(wire, bucket):
 
 
 def test_commas_without_spaces_in_the_authorization_are_read(wire, bucket):
+    """S3-CHECKLIST 54"""
     headers = wire.signed("GET", bucket).headers
     headers["Authorization"] = headers["Authorization"].replace(", ", ",")
     assert wire.raw(request_bytes("GET", bucket, headers)).status == 200
@@ -461,6 +476,7 @@ def test_two_authorizations_are_refused(wire, bucket):
 
 
 def test_an_amz_header_that_is_not_signed_is_denied(wire, bucket):
+    """S3-CHECKLIST 47"""
     headers = {**wire.signed("PUT", f"{bucket}/k", b"x").headers, "x-amz-acl": "public-read"}
     reply = wire.raw(request_bytes("PUT", f"{bucket}/k", headers, b"x"))
     assert reply.error() == (403, "AccessDenied")
@@ -525,3 +541,10 @@ def test_a_bare_plus_in_a_copy_source_is_a_space(wire, bucket):
     for source, body in (("a+b", b"space"), ("a%2Bb", b"plus")):
         assert wire.ask("PUT", f"{bucket}/copy", b"", x_amz_copy_source=f"{bucket}/{source}").status == 200
         assert wire.read(f"{bucket}/copy") == body
+
+
+def test_a_bare_plus_is_itself_where_no_key_has_a_space_there(wire, bucket):
+    """S3-CHECKLIST 34."""
+    assert wire.ask("PUT", f"{bucket}/a%2Bb", b"plus").status == 200
+    assert wire.ask("PUT", f"{bucket}/copy", b"", x_amz_copy_source=f"{bucket}/a+b").status == 200
+    assert wire.read(f"{bucket}/copy") == b"plus"

@@ -29,8 +29,12 @@ from hypothesis import strategies as st
     ],
 )
 def test_source_is_url_decoded_and_a_bare_plus_is_a_space(header, bucket, key, version):
-    """S3-CHECKLIST 34, but for the plus: https://github.com/aws/aws-cli/issues/614."""
+    """S3-CHECKLIST 34; of the plus: https://github.com/aws/aws-cli/issues/614."""
     assert parse_copy_source(header) == SourceAddress(bucket, key, version)
+
+
+def test_a_plus_can_be_read_as_itself():
+    assert parse_copy_source("bucket/a+b%20c", literal_plus=True).key == "a+b c"
 
 
 @pytest.mark.parametrize(

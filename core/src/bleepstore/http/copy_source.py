@@ -3,7 +3,8 @@
 Authority: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
 ``BUCKET/KEY`` or ``/BUCKET/KEY``, URL-encoded, with ``?versionId=ID`` at the end where a version is
 meant. A bare ``+`` is a space, as in a query (https://github.com/aws/aws-cli/issues/614 shows S3 read it
-so; s5cmd encodes spaces like that). Access points and other ARNs are not built.
+so; s5cmd encodes spaces like that); where no such key is, it is what a client meant that does not
+encode it. Access points and other ARNs are not built.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ class SourceAddress:
     version: str | None
 
 
-def parse_copy_source(header: str) -> SourceAddress:
+def parse_copy_source(header: str, *, literal_plus: bool = False) -> SourceAddress:
     """Read the header. Raises S3Error InvalidArgument, NotImplemented (ARNs), KeyTooLongError."""
     path, _, version = header.partition("?versionId=")
     try:
         # No bucket name has a slash, so it makes no difference whether the one after it is encoded.
-        decoded = percent_decode(path.replace("+", " ")).removeprefix("/")
+        decoded = percent_decode(path if literal_plus else path.replace("+", " ")).removeprefix("/")
         version = percent_decode(version)
     except S3Error:
         raise _invalid("Invalid copy source encoding.", header) from None

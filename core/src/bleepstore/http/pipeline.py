@@ -150,10 +150,14 @@ class Pipeline:
 
     async def _load_source(self, x: Exchange, permission: Permission) -> CopySource:
         """Find and authorize the copy source: whoever may not read it, may not copy it."""
-        address = parse_copy_source(x.headers.get("x-amz-copy-source", ""))
+        header = x.headers.get("x-amz-copy-source", "")
+        address = parse_copy_source(header)
         if address.version is not None:
             check_version_id(address.version)
         bucket, found = await self._metadata.object(address.bucket, address.key, address.version)
+        if found is None and "+" in header:
+            address = parse_copy_source(header, literal_plus=True)
+            bucket, found = await self._metadata.object(address.bucket, address.key, address.version)
         if bucket is None:
             raise S3Error("NoSuchBucket", BucketName=address.bucket)
         expected = x.headers.get("x-amz-source-expected-bucket-owner")
