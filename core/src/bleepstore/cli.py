@@ -31,10 +31,6 @@ DATA = "bleepstore-data"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code."""
-    from bleepstore.config_file import ConfigError
-    from bleepstore.discovery import DiscoveryError
-    from bleepstore.supervisor import BindFailed
-
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
         parser = _parser(given)
@@ -43,14 +39,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.print_help()
             return WRONG
         code: int = options.run(options)
-    except (ConfigError, DiscoveryError, BindFailed) as error:
-        return _complain(str(error))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
         return INTERRUPTED
+    except Exception as error:
+        if not _is_for_the_operator(error):
+            raise
+        return _complain(str(error))
     return code
+
+
+def _is_for_the_operator(error: Exception) -> bool:
+    from bleepstore.config_file import ConfigError
+    from bleepstore.discovery import DiscoveryError
+    from bleepstore.supervisor import BindFailed
+
+    return isinstance(error, ConfigError | DiscoveryError | BindFailed)
 
 
 def _say(text: str) -> None:

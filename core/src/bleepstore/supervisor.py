@@ -18,7 +18,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from bleepstore.discovery import Plugins
@@ -52,7 +52,7 @@ def is_loopback(host: str) -> bool:
     Raises :class:`BindFailed` for a name that there is not.
     """
     try:
-        found = socket.getaddrinfo(host or None, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found = socket.getaddrinfo(host or None, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise BindFailed(f"{host}: {error.strerror}") from None
     return all(ipaddress.ip_address(str(item[4][0]).partition("%")[0]).is_loopback for item in found)
@@ -130,12 +130,22 @@ def _serve(
         factory = uvloop.new_event_loop
     try:
         with asyncio.Runner(loop_factory=factory) as runner:
-            return runner.run(serve(settings, plugins, sockets, ready, until))
+            return runner.run(_then_deaf(serve(settings, plugins, sockets, ready, until)))
     except StartFailed as error:
         failed(str(error))
         return FAILED
     except KeyboardInterrupt:
         return 0  # before the server listened to signals
+
+
+async def _then_deaf(serving: Coroutine[Any, Any, int]) -> int:
+    """What follows is the end of the process: one more Ctrl-C must not spoil its exit code."""
+    try:
+        return await serving
+    finally:
+        for number in ENDINGS:
+            asyncio.get_running_loop().remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
 
 
 def complain(text: str) -> None:
@@ -169,18 +179,21 @@ class _Supervisor:
             signal.signal(number, self._end)
         for _ in range(self._settings.server.workers):
             self._fork()
-        if self._ending:  # the signal came between two forks
-            self._end()
         if self._wait_for_all():
             self._ready()
         while self._workers:
             pid, status = os.wait()
             self._buried(pid, os.waitstatus_to_exitcode(status))
+        for number in ENDINGS:
+            signal.signal(number, signal.SIG_IGN)
         return self._code
 
     def _fork(self) -> None:
         # A signal right after the fork would reach all workers but the new one.
         signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
+        if self._ending:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
+            return
         told, tell = os.pipe()
         pid = os.fork()
         if pid:
@@ -239,13 +252,12 @@ class _Supervisor:
         else:
             log.error("worker %d ended with %d, and is replaced", pid, code)
             time.sleep(PAUSE)
-            if not self._ending:
-                self._fork()
-                if self._ending:  # since the look above: the new worker has not been told
-                    self._end()
+            self._fork()
 
     def _end(self, *_: object) -> None:
         self._ending = True
+        for listening in self._sockets:
+            listening.close()  # while one process has it open, clients wait for an answer in vain
         for pid in list(self._workers):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
