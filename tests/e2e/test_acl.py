@@ -91,6 +91,7 @@ def test_grants_by_document_are_the_acl(s3, put, owner):
 
 
 def test_an_acl_read_can_be_put_back(s3, acl_bucket):
+    """S3-CHECKLIST 57"""
     s3.put_bucket_acl(Bucket=acl_bucket, ACL="public-read")
     reply = s3.get_bucket_acl(Bucket=acl_bucket)
     s3.put_bucket_acl(Bucket=acl_bucket, ACL="private")
@@ -210,6 +211,7 @@ def test_a_public_bucket_is_listed_but_its_objects_stay_closed(s3, anonymous, pu
 
 
 def test_a_missing_key_is_404_only_for_who_may_list(s3, endpoint, acl_bucket):
+    """S3-CHECKLIST 51"""
     closed = fetch(f"{endpoint}/{acl_bucket}/missing")
     assert (closed.status, closed.code) == (403, "AccessDenied")
     s3.put_bucket_acl(Bucket=acl_bucket, ACL="public-read")
@@ -265,6 +267,7 @@ class TestAnotherAccount:
             other.get_bucket_tagging(Bucket=names["Bucket"])
 
     def test_keys_are_not_deleted_at_once_by_it(self, s3, other, put):
+        """S3-CHECKLIST 36"""
         names = put()
         keys = {"Objects": [{"Key": names["Key"]}]}
         reply = other.delete_objects(Bucket=names["Bucket"], Delete=keys)
@@ -327,6 +330,7 @@ class TestAnotherAccount:
         assert other.get_object(Bucket=theirs, Key="copy")["Body"].read() == b"content"
 
     def test_it_copies_no_part_of_a_source_that_it_may_not_read(self, other, put, make_bucket):
+        """S3-CHECKLIST 34"""
         names = put()
         theirs = make_bucket(other)
         upload = other.create_multipart_upload(Bucket=theirs, Key="k")["UploadId"]

@@ -48,6 +48,7 @@ def stored(s3, bucket, key="k", **parameters):
 
 @pytest.mark.parametrize("algorithm", DIGESTS)
 def test_the_sdk_computes_it_and_the_server_keeps_it(s3, bucket, algorithm):
+    """S3-CHECKLIST 6"""
     name = f"Checksum{algorithm}"
     reply = s3.put_object(Bucket=bucket, Key="k", Body=BODY, ChecksumAlgorithm=algorithm)
     assert reply[name] == checksum(algorithm)
@@ -59,6 +60,7 @@ def test_the_sdk_computes_it_and_the_server_keeps_it(s3, bucket, algorithm):
 
 @pytest.mark.parametrize("algorithm", [*DIGESTS, *LATER])
 def test_a_given_one_is_verified_and_kept(s3, bucket, algorithm):
+    """S3-CHECKLIST 6"""
     name = f"Checksum{algorithm}"
     reply = s3.put_object(Bucket=bucket, Key="k", Body=BODY, **{name: checksum(algorithm)})
     assert reply[name] == checksum(algorithm)
@@ -67,6 +69,7 @@ def test_a_given_one_is_verified_and_kept(s3, bucket, algorithm):
 
 @pytest.mark.parametrize("algorithm", [*DIGESTS, *LATER])
 def test_a_wrong_one_is_refused_and_nothing_stored(s3, bucket, algorithm):
+    """S3-CHECKLIST 6, S3-CHECKLIST 44"""
     wrong = {f"Checksum{algorithm}": checksum(algorithm, b"else")}
     with refused("BadDigest", 400):
         s3.put_object(Bucket=bucket, Key="k", Body=BODY, **wrong)
@@ -98,6 +101,7 @@ def test_without_any_the_server_computes_crc64nvme(s3, bucket, make_client):
 
 
 def test_it_is_returned_only_when_asked_for(bucket, make_client):
+    """S3-CHECKLIST 6"""
     client = make_client(response_checksum_validation="when_required")
     client.put_object(Bucket=bucket, Key="k", Body=BODY, ChecksumAlgorithm="CRC32")
     assert "ChecksumCRC32" not in client.get_object(Bucket=bucket, Key="k")
@@ -105,6 +109,7 @@ def test_it_is_returned_only_when_asked_for(bucket, make_client):
 
 
 def test_it_is_left_out_of_ranges(s3, bucket):
+    """S3-CHECKLIST 6"""
     s3.put_object(Bucket=bucket, Key="k", Body=BODY, ChecksumAlgorithm="CRC32")
     reply = s3.get_object(Bucket=bucket, Key="k", ChecksumMode="ENABLED", Range="bytes=0-3")
     assert "ChecksumCRC32" not in reply
@@ -150,6 +155,7 @@ def test_a_content_md5_that_cannot_be_one_is_invalid(s3, bucket, value):
 
 
 def test_a_presigned_checksum_header_is_enforced(s3, bucket):
+    """S3-CHECKLIST 14"""
     given = {"Bucket": bucket, "Key": "k", "ChecksumSHA256": checksum("SHA256")}
     url = s3.generate_presigned_url("put_object", given)
     headers = {"x-amz-checksum-sha256": checksum("SHA256")}
@@ -194,6 +200,7 @@ def composite(algorithm):
 
 @pytest.mark.parametrize("algorithm", ["CRC32", "CRC32C", "SHA1", "SHA256"])
 def test_composite_is_the_checksum_of_checksums(s3, bucket, algorithm):
+    """S3-CHECKLIST 7"""
     upload = Upload(s3, bucket, algorithm)
     assert upload.created["ChecksumAlgorithm"] == algorithm
     assert upload.created["ChecksumType"] == "COMPOSITE"
@@ -208,6 +215,7 @@ def test_composite_is_the_checksum_of_checksums(s3, bucket, algorithm):
 
 @pytest.mark.parametrize("algorithm", ["CRC32", "CRC32C", "CRC64NVME"])
 def test_full_object_is_the_checksum_of_all_bytes(s3, bucket, algorithm):
+    """S3-CHECKLIST 7"""
     upload = Upload(s3, bucket, algorithm, "FULL_OBJECT")
     reply = upload.complete()
     whole = checksum(algorithm, b"".join(Upload.bodies))
@@ -216,6 +224,7 @@ def test_full_object_is_the_checksum_of_all_bytes(s3, bucket, algorithm):
 
 
 def test_crc64nvme_is_full_object_by_default(s3, bucket):
+    """S3-CHECKLIST 7"""
     upload = Upload(s3, bucket, "CRC64NVME")
     assert upload.created["ChecksumType"] == "FULL_OBJECT"
     whole = checksum("CRC64NVME", b"".join(Upload.bodies))
@@ -223,6 +232,7 @@ def test_crc64nvme_is_full_object_by_default(s3, bucket):
 
 
 def test_an_upload_without_algorithm_gets_crc64nvme_of_all_bytes(s3, bucket):
+    """S3-CHECKLIST 7"""
     reply = Upload(s3, bucket).complete()
     whole = checksum("CRC64NVME", b"".join(Upload.bodies))
     assert (reply["ChecksumCRC64NVME"], reply["ChecksumType"]) == (whole, "FULL_OBJECT")
@@ -233,6 +243,7 @@ def test_an_upload_without_algorithm_gets_crc64nvme_of_all_bytes(s3, bucket):
     [("SHA1", "FULL_OBJECT"), ("SHA256", "FULL_OBJECT"), ("CRC64NVME", "COMPOSITE")],
 )
 def test_types_that_an_algorithm_does_not_have_are_refused(s3, bucket, algorithm, kind):
+    """S3-CHECKLIST 7"""
     with refused("InvalidRequest", 400):
         s3.create_multipart_upload(Bucket=bucket, Key="k", ChecksumAlgorithm=algorithm, ChecksumType=kind)
 
@@ -246,6 +257,7 @@ def test_a_wrong_checksum_of_a_part_is_a_bad_digest(s3, bucket):
 
 
 def test_completing_with_another_checksum_of_a_part_is_an_invalid_part(s3, bucket):
+    """S3-CHECKLIST 7"""
     upload = Upload(s3, bucket, "SHA256")
     upload.parts[1]["ChecksumSHA256"] = checksum("SHA256", b"else")
     with refused("InvalidPart", 400):
@@ -253,6 +265,7 @@ def test_completing_with_another_checksum_of_a_part_is_an_invalid_part(s3, bucke
 
 
 def test_completing_a_composite_without_checksums_of_parts_is_refused(s3, bucket):
+    """S3-CHECKLIST 7"""
     upload = Upload(s3, bucket, "SHA256")
     for part in upload.parts:
         del part["ChecksumSHA256"]
@@ -276,6 +289,7 @@ def test_the_size_given_on_completion_is_verified(s3, bucket):
 
 
 def test_a_read_of_a_part_gives_the_parts_checksum(s3, bucket):
+    """S3-CHECKLIST 7, S3-CHECKLIST 30"""
     Upload(s3, bucket, "SHA256").complete()
     found = stored(s3, bucket, PartNumber=2)
     assert (found["ChecksumSHA256"], found["ChecksumType"]) == (checksum("SHA256"), "COMPOSITE")
@@ -295,6 +309,7 @@ def test_parts_are_listed_with_their_checksums(s3, bucket):
 
 
 def test_attributes_list_the_parts_of_an_object_with_checksums(s3, bucket):
+    """S3-CHECKLIST 56"""
     Upload(s3, bucket, "SHA256").complete()
     reply = s3.get_object_attributes(
         Bucket=bucket, Key="k", ObjectAttributes=["Checksum", "ObjectParts"], MaxParts=1
@@ -308,6 +323,7 @@ def test_attributes_list_the_parts_of_an_object_with_checksums(s3, bucket):
 
 
 def test_a_copy_of_a_composite_object_has_a_full_object_checksum(s3, bucket):
+    """S3-CHECKLIST 7"""
     Upload(s3, bucket, "SHA256").complete()
     reply = s3.copy_object(Bucket=bucket, Key="copy", CopySource=f"{bucket}/k")["CopyObjectResult"]
     whole = checksum("SHA256", b"".join(Upload.bodies))
@@ -319,6 +335,7 @@ def test_a_copy_of_a_composite_object_has_a_full_object_checksum(s3, bucket):
 
 @pytest.mark.parametrize("algorithm", DIGESTS)
 def test_documents_carry_any_of_them(s3, bucket, algorithm):
+    """S3-CHECKLIST 8"""
     delete = {"Objects": [{"Key": "missing"}]}
     s3.delete_objects(Bucket=bucket, Delete=delete, ChecksumAlgorithm=algorithm)
     tags = {"TagSet": [{"Key": "a", "Value": "1"}]}

@@ -40,6 +40,7 @@ def test_if_match_that_holds_reads(s3, bucket, etag):
 
 
 def test_if_match_without_quotes_reads(s3, bucket, etag):
+    """S3-CHECKLIST 32"""
     assert content(s3, bucket, IfMatch=etag.strip('"')) == b"content"
 
 
@@ -52,6 +53,7 @@ def test_if_match_that_fails_is_412(s3, bucket, etag):
 
 
 def test_if_none_match_that_fails_is_304_with_the_etag(s3, bucket, etag):
+    """S3-CHECKLIST 32"""
     with refused("304", 304) as reply:
         content(s3, bucket, IfNoneMatch=etag)
     assert reply["ResponseMetadata"]["HTTPHeaders"]["etag"] == etag
@@ -68,6 +70,7 @@ def test_modified_since_the_past_reads(s3, bucket, etag):
 
 
 def test_not_modified_since_its_own_time_is_304(s3, bucket, modified):
+    """S3-CHECKLIST 32"""
     with refused("304", 304):
         content(s3, bucket, IfModifiedSince=modified)
 
@@ -83,10 +86,12 @@ def test_unmodified_since_the_past_is_412(s3, bucket, etag):
 
 
 def test_if_match_that_holds_outweighs_unmodified_since(s3, bucket, etag):
+    """S3-CHECKLIST 32"""
     assert content(s3, bucket, IfMatch=etag, IfUnmodifiedSince=PAST) == b"content"
 
 
 def test_if_none_match_that_fails_outweighs_modified_since(s3, bucket, etag):
+    """S3-CHECKLIST 32"""
     with refused("304", 304):
         content(s3, bucket, IfNoneMatch=etag, IfModifiedSince=PAST)
 
@@ -105,6 +110,7 @@ def test_a_failed_condition_outweighs_a_range(s3, bucket, etag):
 
 
 def test_if_none_match_creates_once(s3, bucket):
+    """S3-CHECKLIST 33"""
     s3.put_object(Bucket=bucket, Key="k", Body=b"first", IfNoneMatch="*")
     with refused("PreconditionFailed", 412) as reply:
         s3.put_object(Bucket=bucket, Key="k", Body=b"second", IfNoneMatch="*")
@@ -119,6 +125,7 @@ def test_if_none_match_creates_again_after_a_deletion(s3, bucket, etag):
 
 
 def test_if_match_replaces_the_object_it_names(s3, bucket, etag):
+    """S3-CHECKLIST 33"""
     s3.put_object(Bucket=bucket, Key="k", Body=b"new", IfMatch=etag)
     assert content(s3, bucket) == b"new"
     with refused("PreconditionFailed", 412):
@@ -127,16 +134,19 @@ def test_if_match_replaces_the_object_it_names(s3, bucket, etag):
 
 
 def test_if_match_on_a_missing_key_is_no_such_key(s3, bucket):
+    """S3-CHECKLIST 33"""
     with refused("NoSuchKey", 404):
         s3.put_object(Bucket=bucket, Key="k", Body=b"x", IfMatch=ELSE)
 
 
 def test_if_none_match_with_an_etag_is_not_implemented(s3, bucket, etag):
+    """S3-CHECKLIST 33"""
     with refused("NotImplemented", 501):
         s3.put_object(Bucket=bucket, Key="k", Body=b"x", IfNoneMatch=etag)
 
 
 def test_of_many_creators_one_succeeds(s3, bucket):
+    """S3-CHECKLIST 33"""
     gate = threading.Barrier(8)
 
     def create(n):
@@ -155,6 +165,7 @@ def test_of_many_creators_one_succeeds(s3, bucket):
 
 
 def test_compare_and_swap_loses_no_increment(s3, bucket):
+    """S3-CHECKLIST 33"""
     s3.put_object(Bucket=bucket, Key="k", Body=b"0")
 
     def increment(_):
@@ -175,6 +186,7 @@ def test_compare_and_swap_loses_no_increment(s3, bucket):
 
 
 def test_completing_an_upload_depends_on_the_key(s3, bucket, etag):
+    """S3-CHECKLIST 33"""
     upload = s3.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]
     part = s3.upload_part(Bucket=bucket, Key="k", UploadId=upload, PartNumber=1, Body=b"parts")
     arguments = {
@@ -196,6 +208,7 @@ def test_completing_an_upload_depends_on_the_key(s3, bucket, etag):
 
 
 def test_a_deletion_depends_on_the_etag(s3, bucket, etag):
+    """S3-CHECKLIST 33"""
     with refused("PreconditionFailed", 412):
         s3.delete_object(Bucket=bucket, Key="k", IfMatch=ELSE)
     assert content(s3, bucket) == b"content"
@@ -205,12 +218,14 @@ def test_a_deletion_depends_on_the_etag(s3, bucket, etag):
 
 
 def test_a_deletion_depends_on_existence(s3, bucket, etag):
+    """S3-CHECKLIST 33"""
     s3.delete_object(Bucket=bucket, Key="k", IfMatch="*")
     with refused("NoSuchKey", 404):
         s3.delete_object(Bucket=bucket, Key="k", IfMatch=ELSE)
 
 
 def test_deletions_at_once_depend_each_on_their_etag(s3, bucket, etag):
+    """S3-CHECKLIST 33"""
     s3.put_object(Bucket=bucket, Key="other", Body=b"stays")
     reply = s3.delete_objects(
         Bucket=bucket,

@@ -56,6 +56,7 @@ def test_a_copy_takes_the_sources_headers_metadata_and_tags(s3, bucket, source):
 
 
 def test_replace_replaces_headers_and_metadata_alike(s3, bucket, source):
+    """S3-CHECKLIST 34"""
     s3.copy_object(
         Bucket=bucket,
         Key="copy",
@@ -81,6 +82,7 @@ def test_tags_are_replaced_when_asked(s3, bucket, source):
 
 
 def test_an_object_copied_onto_itself_must_change_something(s3, bucket, source):
+    """S3-CHECKLIST 34"""
     with refused("InvalidRequest", 400):
         s3.copy_object(Bucket=bucket, Key="source", CopySource=source)
 
@@ -106,6 +108,7 @@ def test_a_copy_goes_from_bucket_to_bucket(s3, source, make_bucket):
 
 @pytest.mark.parametrize("key", ["a b", "a+b", "a%20b", "ünï/😀", "q?x=1", "//two//"])
 def test_sources_with_any_key_are_found(s3, bucket, key):
+    """S3-CHECKLIST 34"""
     s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
     s3.copy_object(Bucket=bucket, Key="copy", CopySource={"Bucket": bucket, "Key": key})
     assert s3.get_object(Bucket=bucket, Key="copy")["Body"].read() == key.encode()
@@ -140,6 +143,7 @@ def test_an_unknown_directive_is_refused(s3, bucket, source):
 
 
 def test_a_copy_depends_on_the_sources_etag(s3, bucket, source):
+    """S3-CHECKLIST 34"""
     etag = f'"{hashlib.md5(b"content").hexdigest()}"'
     copy = {"Bucket": bucket, "Key": "copy", "CopySource": source}
     with refused("PreconditionFailed", 412):
@@ -151,6 +155,7 @@ def test_a_copy_depends_on_the_sources_etag(s3, bucket, source):
 
 
 def test_a_copy_depends_on_the_sources_time(s3, bucket, source):
+    """S3-CHECKLIST 34"""
     copy = {"Bucket": bucket, "Key": "copy", "CopySource": source}
     past = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
     with refused("PreconditionFailed", 412):
@@ -159,6 +164,7 @@ def test_a_copy_depends_on_the_sources_time(s3, bucket, source):
 
 
 def test_a_copy_depends_on_the_target(s3, bucket, source):
+    """S3-CHECKLIST 33"""
     s3.copy_object(Bucket=bucket, Key="copy", CopySource=source, IfNoneMatch="*")
     with refused("PreconditionFailed", 412):
         s3.copy_object(Bucket=bucket, Key="copy", CopySource=source, IfNoneMatch="*")
@@ -182,6 +188,7 @@ def test_a_multipart_object_is_copied_at_once(s3, bucket):
 
 @pytest.mark.second_account
 def test_the_source_of_a_copy_is_authorized_too(other, source, make_bucket):
+    """S3-CHECKLIST 34"""
     theirs = make_bucket(other)
     with refused("AccessDenied", 403):
         other.copy_object(Bucket=theirs, Key="copy", CopySource=source)

@@ -39,6 +39,7 @@ def signed_by(endpoint, access_key, secret_key, region, **more):
 
 
 def test_the_document_has_code_message_resource_and_request_id(s3, bucket):
+    """S3-CHECKLIST 37"""
     answer = fetch(s3.generate_presigned_url("get_object", {"Bucket": bucket, "Key": "missing"}))
     assert answer.headers["content-type"] == "application/xml"
     root = ET.fromstring(answer.body)
@@ -50,11 +51,13 @@ def test_the_document_has_code_message_resource_and_request_id(s3, bucket):
 
 
 def test_an_error_of_head_has_no_body(s3, bucket):
+    """S3-CHECKLIST 37"""
     answer = fetch(s3.generate_presigned_url("head_object", {"Bucket": bucket, "Key": "missing"}), "HEAD")
     assert (answer.status, answer.body) == (404, b"")
 
 
 def test_every_reply_has_its_ids_date_and_server(s3, bucket):
+    """S3-CHECKLIST 53"""
     for reply in (s3.list_buckets(), s3.list_objects_v2(Bucket=bucket)):
         headers = reply["ResponseMetadata"]["HTTPHeaders"]
         assert {"x-amz-request-id", "x-amz-id-2", "date", "server"} <= set(headers)
@@ -85,6 +88,7 @@ def test_an_unknown_key_is_an_invalid_access_key_id(endpoint, target):
 
 
 def test_another_region_is_malformed_and_the_right_one_named(endpoint, bucket, target):
+    """S3-CHECKLIST 16"""
     client = signed_by(endpoint, target.first.access_key, target.first.secret_key, "eu-south-2")
     # The SDK tries again in the region that the answer names: what counts is the first answer.
     seen = []
@@ -113,6 +117,7 @@ def test_a_clock_that_is_wrong_is_too_skewed(endpoint, bucket, target, monkeypat
 
 
 def test_a_session_token_with_a_static_key_is_invalid(endpoint, target):
+    """S3-CHECKLIST 54"""
     first = target.first
     client = signed_by(endpoint, first.access_key, first.secret_key, target.region, aws_session_token="token")
     with refused("InvalidToken", 400):
@@ -195,6 +200,7 @@ def test_headers_that_cannot_be_honoured_are_refused_and_nothing_stored(s3, buck
     ids=["no XML", "of another kind"],
 )
 def test_a_document_that_is_not_what_the_operation_takes_is_malformed(make_client, bucket, document):
+    """S3-CHECKLIST 52"""
     client = make_client()
 
     def change(params, **_):
@@ -213,6 +219,7 @@ def test_an_archive_cannot_be_restored_that_is_none(s3, bucket):
 
 
 def test_errors_leave_the_connection_usable(s3, bucket, make_client):
+    """S3-CHECKLIST 10"""
     client = make_client(max_pool_connections=1)
     for n in range(5):
         with refused("NoSuchKey", 404):

@@ -43,12 +43,14 @@ def test_an_empty_bucket_lists_nothing(listing, bucket):
 
 
 def test_keys_are_listed_in_the_order_of_their_utf8_bytes(listing, fill):
+    """S3-CHECKLIST 19"""
     given = ["b", "a", "Z", "é", "😀", "\uff5e", "a-", "a/", "a0", "~"]
     reply = listing(Bucket=fill(given))
     assert keys(reply) == sorted(given, key=str.encode)
 
 
 def test_an_entry_has_etag_size_class_and_time(s3, listing, fill):
+    """S3-CHECKLIST 38"""
     bucket = fill(["k"])
     entry = listing(Bucket=bucket)["Contents"][0]
     assert entry["ETag"] == f'"{hashlib.md5(b"k").hexdigest()}"'
@@ -63,6 +65,7 @@ def test_a_prefix_selects(listing, fill):
 
 
 def test_a_prefix_need_not_end_at_a_delimiter(listing, fill):
+    """S3-CHECKLIST 22"""
     reply = listing(Bucket=fill(TREE), Prefix="a", Delimiter="/")
     assert (keys(reply), prefixes(reply)) == (["a", "ab"], ["a/"])
 
@@ -74,16 +77,19 @@ def test_a_delimiter_rolls_up(listing, fill):
 
 
 def test_prefix_and_delimiter_show_one_folder(listing, fill):
+    """S3-CHECKLIST 22"""
     reply = listing(Bucket=fill(TREE), Prefix="b/", Delimiter="/")
     assert (keys(reply), prefixes(reply)) == (["b/", "b/x"], [])
 
 
 def test_a_delimiter_of_several_characters(listing, fill):
+    """S3-CHECKLIST 22"""
     reply = listing(Bucket=fill(["a--b", "a--c", "a-b", "d"]), Delimiter="--")
     assert (keys(reply), prefixes(reply)) == (["a-b", "d"], ["a--"])
 
 
 def test_a_delimiter_that_is_a_letter(listing, fill):
+    """S3-CHECKLIST 22"""
     reply = listing(Bucket=fill(["bar", "baz", "cab", "foo"]), Delimiter="a")
     assert (keys(reply), prefixes(reply)) == (["foo"], ["ba", "ca"])
 
@@ -95,6 +101,7 @@ def test_a_missing_bucket_is_no_such_bucket(listing, new_name):
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 8, 9])
 def test_pages_of_any_size_hold_everything_once_and_in_order(s3, fill, size):
+    """S3-CHECKLIST 21"""
     bucket = fill(TREE)
     found = []
     for page in s3.get_paginator("list_objects_v2").paginate(
@@ -108,6 +115,7 @@ def test_pages_of_any_size_hold_everything_once_and_in_order(s3, fill, size):
 @pytest.mark.parametrize("operation", ["list_objects", "list_objects_v2"])
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_a_common_prefix_counts_once_and_is_on_one_page_only(s3, fill, operation, size):
+    """S3-CHECKLIST 20"""
     bucket = fill([f"{d}/{n}" for d in "pqr" for n in range(4)] + ["q", "s"])
     found = []
     for page in s3.get_paginator(operation).paginate(
@@ -119,6 +127,7 @@ def test_a_common_prefix_counts_once_and_is_on_one_page_only(s3, fill, operation
 
 
 def test_a_page_of_nothing_is_not_truncated(listing, fill):
+    """S3-CHECKLIST 21"""
     reply = listing(Bucket=fill(TREE), MaxKeys=0)
     assert reply["IsTruncated"] is False
     assert "Contents" not in reply
@@ -130,6 +139,7 @@ def test_a_page_that_just_fits_is_not_truncated(listing, fill):
 
 
 def test_a_page_has_1000_entries_at_most(listing, fill):
+    """S3-CHECKLIST 21"""
     reply = listing(Bucket=fill(["k"]), MaxKeys=5000)
     assert reply["MaxKeys"] == 1000
 
@@ -151,6 +161,7 @@ def test_start_after_begins_behind_a_key(s3, fill):
 
 
 def test_start_after_is_ignored_beside_a_token(s3, fill):
+    """S3-CHECKLIST 22"""
     bucket = fill(TREE)
     first = s3.list_objects_v2(Bucket=bucket, MaxKeys=3)
     token = first["NextContinuationToken"]
@@ -188,11 +199,13 @@ def test_a_listing_goes_on_where_its_page_ended_though_keys_came_and_went(s3, fi
 
 
 def test_a_marker_begins_behind_a_key(s3, fill):
+    """S3-CHECKLIST 23"""
     reply = s3.list_objects(Bucket=fill(TREE), Marker="a/d")
     assert (keys(reply), reply["Marker"]) == (["ab", "b/", "b/x", "c"], "a/d")
 
 
 def test_next_marker_comes_only_with_a_delimiter(s3, fill):
+    """S3-CHECKLIST 23"""
     bucket = fill(TREE)
     assert "NextMarker" not in s3.list_objects(Bucket=bucket, MaxKeys=2)
     assert s3.list_objects(Bucket=bucket, MaxKeys=2, Delimiter="/")["NextMarker"] == "a/"
@@ -206,11 +219,13 @@ def test_owners_are_always_listed_by_version_1(s3, fill):
 
 
 def test_url_encoding_is_asked_for_and_undone_by_the_sdk(listing, fill):
+    """S3-CHECKLIST 18"""
     given = ["a b", "a%20b", "a+b", "a/ü", "a\x01b", "a&b<c>"]
     assert sorted(keys(listing(Bucket=fill(given)))) == sorted(given)
 
 
 def test_url_encoding_leaves_slashes_and_encodes_the_rest(s3, fill):
+    """S3-CHECKLIST 18"""
     bucket = fill(["dir/sp ace", "dir/ü"])
     reply = s3.list_objects_v2(Bucket=bucket, EncodingType="url", Prefix="dir/", Delimiter="+")
     # With an explicit EncodingType the SDK leaves values as they came.

@@ -61,6 +61,7 @@ def read(s3, bucket, **parameters):
 
 
 def test_parts_become_one_object(s3, bucket, upload, block):
+    """S3-CHECKLIST 39"""
     upload.part(1, block)
     upload.part(2, SMALL)
     reply = upload.complete()
@@ -79,6 +80,7 @@ def test_one_small_part_is_enough(s3, bucket, upload):
 
 
 def test_parts_of_uneven_sizes_with_gaps_in_their_numbers_in_any_order(s3, bucket, upload, block):
+    """S3-CHECKLIST 40"""
     bodies = {10_000: SMALL, 7: block + b"longer", 2: block}
     for number, body in bodies.items():
         upload.part(number, body)
@@ -87,6 +89,7 @@ def test_parts_of_uneven_sizes_with_gaps_in_their_numbers_in_any_order(s3, bucke
 
 
 def test_a_part_uploaded_again_replaces_the_first(s3, bucket, upload):
+    """S3-CHECKLIST 40"""
     upload.part(1, b"first")
     upload.part(1, b"second")
     upload.complete()
@@ -102,6 +105,7 @@ def test_parts_that_complete_does_not_name_are_dropped(s3, bucket, upload, block
 
 
 def test_part_etags_are_accepted_without_quotes(s3, bucket, upload):
+    """S3-CHECKLIST 39"""
     upload.part(1, SMALL)
     upload.complete([{"PartNumber": 1, "ETag": upload.parts[1].strip('"')}])
     assert read(s3, bucket) == SMALL
@@ -124,6 +128,7 @@ def test_headers_and_metadata_of_the_beginning_are_the_objects(s3, bucket):
 
 
 def test_an_unfinished_upload_is_invisible(s3, bucket, upload):
+    """S3-CHECKLIST 44"""
     upload.part(1, SMALL)
     with refused("404", 404):
         s3.head_object(Bucket=bucket, Key="k")
@@ -131,6 +136,7 @@ def test_an_unfinished_upload_is_invisible(s3, bucket, upload):
 
 
 def test_an_unfinished_upload_leaves_the_old_object(s3, bucket):
+    """S3-CHECKLIST 44"""
     s3.put_object(Bucket=bucket, Key="k", Body=b"old")
     upload = Upload(s3, bucket)
     upload.part(1, SMALL)
@@ -140,6 +146,7 @@ def test_an_unfinished_upload_leaves_the_old_object(s3, bucket):
 
 
 def test_a_part_but_the_last_under_5_mib_is_too_small(s3, bucket, upload):
+    """S3-CHECKLIST 40"""
     upload.part(1, bytes(PART - 1))
     upload.part(2, SMALL)
     with refused("EntityTooSmall", 400):
@@ -148,6 +155,7 @@ def test_a_part_but_the_last_under_5_mib_is_too_small(s3, bucket, upload):
 
 
 def test_parts_in_the_wrong_order_are_refused(upload, block):
+    """S3-CHECKLIST 40"""
     upload.part(1, block)
     upload.part(2, block)
     with refused("InvalidPartOrder", 400):
@@ -161,12 +169,14 @@ def test_a_part_named_twice_is_refused(upload, block):
 
 
 def test_a_part_that_was_not_uploaded_is_refused(upload):
+    """S3-CHECKLIST 40"""
     upload.part(1, SMALL)
     with refused("InvalidPart", 400):
         upload.complete([{"PartNumber": 2, "ETag": upload.parts[1]}])
 
 
 def test_a_part_with_another_etag_is_refused(upload):
+    """S3-CHECKLIST 40"""
     upload.part(1, SMALL)
     with refused("InvalidPart", 400):
         upload.complete([{"PartNumber": 1, "ETag": hashlib.md5(b"else").hexdigest()}])
@@ -184,6 +194,7 @@ def test_part_numbers_are_between_1_and_10000(upload, number):
 
 
 def test_completing_again_answers_the_same(s3, bucket, upload):
+    """S3-CHECKLIST 41"""
     upload.part(1, SMALL)
     first = upload.complete()
     second = upload.complete()
@@ -192,6 +203,7 @@ def test_completing_again_answers_the_same(s3, bucket, upload):
 
 
 def test_nothing_is_accepted_after_an_abort(s3, bucket, upload):
+    """S3-CHECKLIST 41"""
     upload.part(1, SMALL)
     assert upload.abort()["ResponseMetadata"]["HTTPStatusCode"] == 204
     with refused("NoSuchUpload", 404):
@@ -226,6 +238,7 @@ def test_an_upload_to_a_missing_bucket_is_no_such_bucket(s3, new_name):
 
 
 def test_parts_are_read_by_number(s3, bucket, upload, block):
+    """S3-CHECKLIST 30"""
     upload.part(1, block)
     upload.part(3, SMALL)
     upload.complete()
@@ -304,6 +317,7 @@ def test_parts_are_listed(s3, upload):
 
 
 def test_parts_are_listed_in_pages(s3, upload):
+    """S3-CHECKLIST 43"""
     for number in range(1, 6):
         upload.part(number, b"x")
     first = s3.list_parts(**upload.names, MaxParts=2)
@@ -322,6 +336,7 @@ def test_uploads_are_listed_in_the_order_of_keys(s3, bucket):
 
 
 def test_uploads_are_listed_by_prefix_and_delimiter(s3, bucket):
+    """S3-CHECKLIST 43"""
     for key in ("a", "dir/b", "dir/c", "e"):
         Upload(s3, bucket, key)
     reply = s3.list_multipart_uploads(Bucket=bucket, Delimiter="/")
@@ -333,6 +348,7 @@ def test_uploads_are_listed_by_prefix_and_delimiter(s3, bucket):
 
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_uploads_are_listed_in_pages_also_several_of_one_key(s3, bucket, size):
+    """S3-CHECKLIST 43"""
     ids = {Upload(s3, bucket, key).names["UploadId"] for key in ("a", "k", "k", "k", "z")}
     found = []
     for page in s3.get_paginator("list_multipart_uploads").paginate(
@@ -363,6 +379,7 @@ def test_a_part_is_copied_from_an_object(s3, bucket, upload, block):
 
 
 def test_a_part_is_copied_from_a_range(s3, bucket, upload):
+    """S3-CHECKLIST 42"""
     s3.put_object(Bucket=bucket, Key="source", Body=bytes(range(100)))
     copied = s3.upload_part_copy(
         **upload.names,
@@ -377,6 +394,7 @@ def test_a_part_is_copied_from_a_range(s3, bucket, upload):
 
 @pytest.mark.parametrize("asked", ["bytes=10-", "bytes=-5", "10-19", "bytes=9-3", "bytes=50-100"])
 def test_a_copied_range_must_name_bytes_of_the_source(s3, bucket, upload, asked):
+    """S3-CHECKLIST 42"""
     s3.put_object(Bucket=bucket, Key="source", Body=bytes(100))
     source = {"Bucket": bucket, "Key": "source"}
     with refused("InvalidArgument", 400):

@@ -50,6 +50,7 @@ def body_of(reply):
 
 @pytest.mark.parametrize("key", KEYS, ids=[ascii(key)[:30] for key in KEYS])
 def test_any_key_is_put_read_listed_and_deleted(s3, bucket, key):
+    """S3-CHECKLIST 25"""
     s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
     assert body_of(s3.get_object(Bucket=bucket, Key=key)) == key.encode()
     assert s3.head_object(Bucket=bucket, Key=key)["ContentLength"] == len(key.encode())
@@ -60,6 +61,7 @@ def test_any_key_is_put_read_listed_and_deleted(s3, bucket, key):
 
 
 def test_a_key_beside_its_own_folder_and_marker(s3, bucket):
+    """S3-CHECKLIST 25, S3-CHECKLIST 37"""
     for key in ("a", "a/", "a/b"):
         s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
     s3.delete_object(Bucket=bucket, Key="a/")
@@ -69,6 +71,7 @@ def test_a_key_beside_its_own_folder_and_marker(s3, bucket):
 
 @pytest.mark.parametrize("key", ["x" * 1025, "é" * 513])
 def test_a_key_over_1024_bytes_is_too_long(s3, bucket, key):
+    """S3-CHECKLIST 25"""
     with refused("KeyTooLongError", 400):
         s3.put_object(Bucket=bucket, Key=key, Body=b"")
 
@@ -99,11 +102,13 @@ def test_an_overwritten_object_has_the_new_body_and_metadata(s3, bucket):
 
 
 def test_the_default_content_type_is_octet_stream(s3, bucket):
+    """S3-CHECKLIST 27"""
     s3.put_object(Bucket=bucket, Key="k", Body=b"")
     assert s3.head_object(Bucket=bucket, Key="k")["ContentType"] == "binary/octet-stream"
 
 
 def test_system_headers_are_kept(s3, bucket):
+    """S3-CHECKLIST 28"""
     given = {
         "CacheControl": "max-age=60",
         "ContentDisposition": 'attachment; filename="x.txt"',
@@ -120,11 +125,13 @@ def test_system_headers_are_kept(s3, bucket):
 
 
 def test_user_metadata_is_kept_with_lower_case_names(s3, bucket):
+    """S3-CHECKLIST 28"""
     s3.put_object(Bucket=bucket, Key="k", Body=b"x", Metadata={"Camel-Case": "Value", "n": "1"})
     assert s3.head_object(Bucket=bucket, Key="k")["Metadata"] == {"camel-case": "Value", "n": "1"}
 
 
 def test_user_metadata_over_2_kb_is_too_large(s3, bucket):
+    """S3-CHECKLIST 28"""
     with refused("MetadataTooLarge", 400):
         s3.put_object(Bucket=bucket, Key="k", Body=b"x", Metadata={"a": "v" * 2048})
     s3.put_object(Bucket=bucket, Key="k", Body=b"x", Metadata={"a": "v" * 2000})
@@ -138,6 +145,7 @@ def test_last_modified_is_now_in_whole_seconds(s3, bucket):
 
 
 def test_a_folder_marker_keeps_its_content_type_and_body(s3, bucket):
+    """S3-CHECKLIST 26"""
     s3.put_object(Bucket=bucket, Key="dir/", Body=b"not empty", ContentType="application/x-directory")
     reply = s3.get_object(Bucket=bucket, Key="dir/")
     assert (body_of(reply), reply["ContentType"]) == (b"not empty", "application/x-directory")
@@ -188,6 +196,7 @@ def test_a_file_object_is_uploaded_and_downloaded(s3, bucket):
     ],
 )
 def test_a_range_is_answered_with_its_bytes(s3, bucket, asked, start, end):
+    """S3-CHECKLIST 29"""
     body = bytes(range(100))
     s3.put_object(Bucket=bucket, Key="k", Body=body)
     reply = s3.get_object(Bucket=bucket, Key="k", Range=asked)
@@ -200,6 +209,7 @@ def test_a_range_is_answered_with_its_bytes(s3, bucket, asked, start, end):
 
 @pytest.mark.parametrize("asked", ["bytes=100-", "bytes=100-200", "bytes=-0"])
 def test_a_range_outside_the_object_is_not_satisfiable(s3, bucket, asked):
+    """S3-CHECKLIST 29"""
     s3.put_object(Bucket=bucket, Key="k", Body=bytes(100))
     with refused("InvalidRange", 416):
         s3.get_object(Bucket=bucket, Key="k", Range=asked)
@@ -207,6 +217,7 @@ def test_a_range_outside_the_object_is_not_satisfiable(s3, bucket, asked):
 
 @pytest.mark.parametrize("asked", ["bytes=5-2", "bytes=a-b", "lines=1-2", "bytes"])
 def test_a_malformed_range_is_ignored(s3, bucket, asked):
+    """S3-CHECKLIST 29"""
     s3.put_object(Bucket=bucket, Key="k", Body=bytes(100))
     reply = s3.get_object(Bucket=bucket, Key="k", Range=asked)
     assert reply["ResponseMetadata"]["HTTPStatusCode"] == 200
@@ -214,6 +225,7 @@ def test_a_malformed_range_is_ignored(s3, bucket, asked):
 
 
 def test_any_range_of_an_empty_object_is_not_satisfiable(s3, bucket):
+    """S3-CHECKLIST 46"""
     s3.put_object(Bucket=bucket, Key="k", Body=b"")
     with refused("InvalidRange", 416):
         s3.get_object(Bucket=bucket, Key="k", Range="bytes=0-0")
@@ -236,6 +248,7 @@ def test_the_first_part_of_an_object_that_has_no_parts_is_all_of_it(s3, bucket):
 
 
 def test_the_first_part_of_an_empty_object_is_empty(s3, bucket):
+    """S3-CHECKLIST 46"""
     s3.put_object(Bucket=bucket, Key="k", Body=b"")
     reply = s3.get_object(Bucket=bucket, Key="k", PartNumber=1)
     assert body_of(reply) == b""
@@ -252,6 +265,7 @@ def test_range_and_part_number_together_are_refused(s3, bucket):
 
 
 def test_response_headers_are_overridden(s3, bucket):
+    """S3-CHECKLIST 31"""
     s3.put_object(Bucket=bucket, Key="k", Body=b"x", ContentType="text/plain")
     reply = s3.get_object(
         Bucket=bucket,
@@ -269,6 +283,7 @@ def test_response_headers_are_overridden(s3, bucket):
 
 
 def test_overrides_are_refused_when_anonymous(s3, endpoint, acl_bucket):
+    """S3-CHECKLIST 31"""
     s3.put_object(Bucket=acl_bucket, Key="k", Body=b"x", ACL="public-read")
     answer = fetch(f"{endpoint}/{acl_bucket}/k?response-content-type=text/html")
     assert (answer.status, answer.code) == (400, "InvalidRequest")
@@ -278,11 +293,13 @@ def test_overrides_are_refused_when_anonymous(s3, endpoint, acl_bucket):
 
 
 def test_deleting_a_missing_key_is_no_content(s3, bucket):
+    """S3-CHECKLIST 36"""
     reply = s3.delete_object(Bucket=bucket, Key="missing")
     assert reply["ResponseMetadata"]["HTTPStatusCode"] == 204
 
 
 def test_many_objects_are_deleted_at_once(s3, bucket):
+    """S3-CHECKLIST 36"""
     keys = [f"k{n}" for n in range(20)]
     for key in keys:
         s3.put_object(Bucket=bucket, Key=key, Body=b"")
@@ -293,6 +310,7 @@ def test_many_objects_are_deleted_at_once(s3, bucket):
 
 
 def test_a_quiet_deletion_reports_nothing_that_went_well(s3, bucket):
+    """S3-CHECKLIST 36"""
     s3.put_object(Bucket=bucket, Key="k", Body=b"")
     reply = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "k"}], "Quiet": True})
     assert "Deleted" not in reply
@@ -308,6 +326,7 @@ def test_keys_that_need_escaping_are_deleted_at_once(s3, bucket):
 
 
 def test_no_more_than_1000_keys_are_deleted_at_once(s3, bucket):
+    """S3-CHECKLIST 36"""
     s3.put_object(Bucket=bucket, Key="k0", Body=b"")
     thousand = [{"Key": f"k{n}"} for n in range(1000)]
     with refused("MalformedXML", 400):
@@ -325,6 +344,7 @@ def test_deleting_nothing_at_once_is_malformed(s3, bucket):
 
 
 def test_attributes_have_the_etag_without_quotes(s3, bucket):
+    """S3-CHECKLIST 56"""
     s3.put_object(Bucket=bucket, Key="k", Body=b"hello", ChecksumAlgorithm="SHA256")
     reply = s3.get_object_attributes(
         Bucket=bucket,
@@ -365,6 +385,7 @@ def test_a_storage_class_is_kept_and_reported(s3, bucket):
 
 
 def test_the_standard_class_is_listed_but_not_a_header(s3, bucket):
+    """S3-CHECKLIST 53"""
     s3.put_object(Bucket=bucket, Key="k", Body=b"x")
     assert "StorageClass" not in s3.head_object(Bucket=bucket, Key="k")
     assert s3.list_objects_v2(Bucket=bucket)["Contents"][0]["StorageClass"] == "STANDARD"
@@ -376,6 +397,7 @@ def test_an_unknown_storage_class_is_refused(s3, bucket):
 
 
 def test_every_reply_says_that_ranges_are_accepted(s3, bucket):
+    """S3-CHECKLIST 53"""
     s3.put_object(Bucket=bucket, Key="k", Body=b"x")
     assert s3.get_object(Bucket=bucket, Key="k")["AcceptRanges"] == "bytes"
     assert s3.head_object(Bucket=bucket, Key="k")["AcceptRanges"] == "bytes"

@@ -65,6 +65,7 @@ def test_list(s3, stored):
 
 @pytest.mark.parametrize("key", ["a b", "a+b", "a%20b", "ü/😀", "//two//", "q?x=1&y", "!'()*"])
 def test_keys_that_need_encoding(s3, bucket, key):
+    """S3-CHECKLIST 11"""
     s3.put_object(Bucket=bucket, Key=key, Body=b"content")
     answer = fetch(s3.generate_presigned_url("get_object", {"Bucket": bucket, "Key": key}))
     assert (answer.status, answer.body) == (200, b"content")
@@ -106,6 +107,7 @@ def test_a_changed_signature_is_refused(s3, stored):
 
 
 def test_signed_headers_must_be_sent(s3, bucket):
+    """S3-CHECKLIST 14"""
     given = {"Bucket": bucket, "Key": "k", "ContentType": "text/plain", "Metadata": {"a": "1"}}
     url = s3.generate_presigned_url("put_object", given)
     without = send(url, "PUT", b"x", {"content-type": "text/plain"})
@@ -119,6 +121,7 @@ def test_signed_headers_must_be_sent(s3, bucket):
 
 
 def test_amz_headers_that_are_not_signed_are_refused(s3, bucket):
+    """S3-CHECKLIST 47"""
     url = s3.generate_presigned_url("put_object", {"Bucket": bucket, "Key": "k"})
     answer = send(url, "PUT", b"x", {"x-amz-acl": "public-read"})
     assert (answer.status, answer.code) == (403, "AccessDenied")
@@ -149,6 +152,7 @@ def test_an_old_url_that_lasts_is_valid(s3, stored):
 
 
 def test_an_expired_url_is_refused(s3, stored):
+    """S3-CHECKLIST 14"""
     url = s3.generate_presigned_url("get_object", stored)
     answer = fetch(signed_at(s3, url, ago(seconds=61), 60))
     assert (answer.status, answer.code) == (403, "AccessDenied")
@@ -157,12 +161,14 @@ def test_an_expired_url_is_refused(s3, stored):
 
 
 def test_a_url_of_the_future_is_refused(s3, stored):
+    """S3-CHECKLIST 14"""
     url = s3.generate_presigned_url("get_object", stored)
     answer = fetch(signed_at(s3, url, ago(hours=-1), 3600))
     assert (answer.status, answer.code) == (403, "AccessDenied")
 
 
 def test_the_longest_life_is_a_week(s3, stored):
+    """S3-CHECKLIST 14"""
     url = s3.generate_presigned_url("get_object", stored, ExpiresIn=604800)
     assert fetch(url).status == 200
     longer = fetch(s3.generate_presigned_url("get_object", stored, ExpiresIn=604801))
@@ -171,6 +177,7 @@ def test_the_longest_life_is_a_week(s3, stored):
 
 @pytest.mark.parametrize("value", ["-1", "soon", ""])
 def test_a_life_must_be_a_number_of_seconds(s3, stored, value):
+    """S3-CHECKLIST 14"""
     url = s3.generate_presigned_url("get_object", stored)
     answer = fetch(altered(url, X_Amz_Expires=value))
     assert (answer.status, answer.code) == (400, "AuthorizationQueryParametersError")
@@ -205,6 +212,7 @@ def test_an_unknown_access_key_is_refused(s3, stored, target):
 
 
 def test_a_url_signed_for_another_region_is_refused(endpoint, stored, target):
+    """S3-CHECKLIST 16"""
     elsewhere = boto3.session.Session().client(
         "s3",
         endpoint_url=endpoint,
@@ -219,6 +227,7 @@ def test_a_url_signed_for_another_region_is_refused(endpoint, stored, target):
 
 
 def test_a_url_beside_an_authorization_header_is_refused(s3, stored):
+    """S3-CHECKLIST 14"""
     url = s3.generate_presigned_url("get_object", stored)
     answer = fetch(url, Authorization="AWS4-HMAC-SHA256 Credential=x")
     assert (answer.status, answer.code) == (400, "InvalidArgument")

@@ -18,6 +18,7 @@ def by_key(tag_set):
 
 
 def test_an_untagged_object_has_an_empty_tag_set(s3, bucket):
+    """S3-CHECKLIST 35"""
     s3.put_object(Bucket=bucket, Key="k", Body=b"")
     assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == []
 
@@ -38,6 +39,7 @@ def test_deleted_object_tags_are_gone(s3, bucket):
 
 
 def test_tags_of_the_upload_header_are_decoded_and_counted(s3, bucket):
+    """S3-CHECKLIST 53"""
     s3.put_object(Bucket=bucket, Key="k", Body=b"", Tagging="a=1&b=with%20space&c=")
     found = by_key(s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"])
     assert found == tags(a="1", b="with space", c="")
@@ -45,6 +47,7 @@ def test_tags_of_the_upload_header_are_decoded_and_counted(s3, bucket):
 
 
 def test_an_empty_tagging_header_is_no_tags(s3, bucket):
+    """S3-CHECKLIST 35"""
     s3.put_object(Bucket=bucket, Key="k", Body=b"", Tagging="")
     assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == []
 

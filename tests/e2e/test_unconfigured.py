@@ -19,6 +19,7 @@ from expectations import refused
     ],
 )
 def test_reads_as_an_empty_document(s3, bucket, operation):
+    """S3-CHECKLIST, what is asked by default"""
     reply = getattr(s3, operation)(Bucket=bucket)
     del reply["ResponseMetadata"]
     assert reply == {}
@@ -34,12 +35,14 @@ def test_reads_as_an_empty_document(s3, bucket, operation):
     ],
 )
 def test_lists_nothing(s3, bucket, operation, members):
+    """S3-CHECKLIST, what is asked by default"""
     reply = getattr(s3, operation)(Bucket=bucket)
     assert reply["IsTruncated"] is False
     assert members not in reply
 
 
 def test_the_bucket_owner_pays_for_requests(s3, bucket):
+    """S3-CHECKLIST, what is asked by default"""
     assert s3.get_bucket_request_payment(Bucket=bucket)["Payer"] == "BucketOwner"
 
 
@@ -57,12 +60,14 @@ def test_the_bucket_owner_pays_for_requests(s3, bucket):
     ],
 )
 def test_is_not_found(s3, bucket, operation, code):
+    """S3-CHECKLIST, what is asked by default"""
     with refused(code, 404):
         getattr(s3, operation)(Bucket=bucket)
 
 
 @pytest.mark.parametrize("operation", ["get_object_retention", "get_object_legal_hold"])
 def test_locks_of_objects_need_a_bucket_with_object_lock(s3, bucket, operation):
+    """S3-CHECKLIST, what is asked by default"""
     s3.put_object(Bucket=bucket, Key="k", Body=b"")
     with refused("InvalidRequest", 400):
         getattr(s3, operation)(Bucket=bucket, Key="k")
@@ -81,6 +86,7 @@ def test_locks_of_objects_need_a_bucket_with_object_lock(s3, bucket, operation):
     ],
 )
 def test_deleting_what_is_absent_is_no_content(s3, bucket, operation):
+    """S3-CHECKLIST, what is asked by default"""
     reply = getattr(s3, operation)(Bucket=bucket)
     assert reply["ResponseMetadata"]["HTTPStatusCode"] == 204
 
@@ -92,6 +98,7 @@ def test_asked_of_a_missing_bucket_is_no_such_bucket(s3, new_name, operation):
 
 
 def test_an_unknown_query_name_is_ignored(s3, bucket):
+    """S3-CHECKLIST 24"""
     s3.put_object(Bucket=bucket, Key="k", Body=b"")
 
     def add(request, **_):

@@ -12,6 +12,7 @@ from expectations import refused, send
 
 @pytest.mark.parametrize("key", ["k", "dir/", "a/b c/ü", "//x", "_bleepstore/health"])
 def test_objects_are_put_and_read(s3, virtual, bucket, key):
+    """S3-CHECKLIST 17"""
     virtual.put_object(Bucket=bucket, Key=key, Body=b"content")
     assert virtual.get_object(Bucket=bucket, Key=key)["Body"].read() == b"content"
     assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == b"content"
@@ -38,6 +39,7 @@ def test_parts_are_uploaded(virtual, bucket):
 
 def test_a_bucket_with_dots_is_addressed(s3, endpoint, make_acl_bucket, new_name, virtual):
     # SDKs address such buckets path style, because of certificates: the Host is set by hand.
+    """S3-CHECKLIST 17"""
     name = make_acl_bucket(name=new_name() + ".with.dots")
     s3.put_object(Bucket=name, Key="dir/k/", Body=b"content", ACL="public-read")
     host = urlsplit(virtual.generate_presigned_url("head_bucket", {"Bucket": "placeholder"})).netloc
@@ -46,6 +48,7 @@ def test_a_bucket_with_dots_is_addressed(s3, endpoint, make_acl_bucket, new_name
 
 
 def test_a_presigned_url_is_good_for_its_host_only(virtual, endpoint, bucket):
+    """S3-CHECKLIST 17"""
     virtual.put_object(Bucket=bucket, Key="k", Body=b"content")
     url = virtual.generate_presigned_url("get_object", {"Bucket": bucket, "Key": "k"})
     _, _, rest = url.partition("://")
