@@ -104,13 +104,16 @@ def run(
     settings: Settings, plugins: Plugins, sockets: Sequence[socket.socket], ready: Callable[[], None]
 ) -> int:
     """Serve until told to end; returns the exit code. ``ready`` is called at the first answer."""
-    if settings.server.workers == 1:
-        return _serve(settings, plugins, sockets, ready, complain, None)
-    os.environ[TOKEN] = secrets.token_hex(16)
-    # Imported before the fork, so that the workers share its memory.
-    import bleepstore.app  # noqa: F401
+    with contextlib.ExitStack() as stack:
+        for listening in sockets:
+            stack.enter_context(listening)
+        if settings.server.workers == 1:
+            return _serve(settings, plugins, sockets, ready, complain, None)
+        os.environ[TOKEN] = secrets.token_hex(16)
+        # Imported before the fork, so that the workers share its memory.
+        import bleepstore.app  # noqa: F401
 
-    return _Supervisor(settings, plugins, sockets, ready).run()
+        return _Supervisor(settings, plugins, sockets, ready).run()
 
 
 def _serve(
