@@ -33,6 +33,20 @@ from bleepstore.xml.shape import NAMESPACE, XSI
 from botocore.loaders import Loader
 from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
 from defusedxml.ElementTree import fromstring
+from openapi_parts import (
+    BUCKET,
+    COMMON_HEADERS,
+    ERROR,
+    ERROR_RESPONSE,
+    HEAD_ERROR_RESPONSE,
+    INFO,
+    KEY,
+    POST_OBJECT,
+    SECURITY_SCHEMES,
+    USER_METADATA,
+    Json,
+    ref,
+)
 
 HERE = Path(__file__).parent
 DOCUMENTS = (
@@ -43,8 +57,9 @@ DOCUMENTS = (
 HEAD = "# Made by schemas/generate.py (make schemas) from the operation table: edit that instead.\n"
 MODEL = ServiceModel(Loader().load_service_model("s3", "service-2"), "s3")
 
-Json = dict[str, Any]
 PATHS = {Scope.SERVICE: "/", Scope.BUCKET: "/{Bucket}", Scope.OBJECT: "/{Bucket}/{Key}"}
+BEYOND = {"PostObject": POST_OBJECT}
+"""Operations that the model does not have, written by hand."""
 LATE = frozenset({"CompleteMultipartUpload", "CopyObject", "UploadPartCopy"})
 """Operations whose 200 may turn out to be an error: the status is sent before the work is done."""
 MISSING = {
@@ -100,13 +115,11 @@ def paths() -> dict[str, str]:
 
 def _query(row: Operation) -> str:
     """The constant query of an operation, which is not among its parameters."""
-    model = _model(row)
-    query = model.http["requestUri"].partition("?")[2] if model else "&".join(row.query)
-    return f"?{query}" if query else ""
-
-
-def _model(row: Operation) -> OperationModel | None:
-    return MODEL.operation_model(row.name) if row.name in MODEL.operation_names else None
+    if row.name in BEYOND:
+        return ""
+    uri: str = MODEL.operation_model(row.name).http["requestUri"]
+    _, mark, query = uri.partition("?")
+    return mark + query
 
 
 # --- types ------------------------------------------------------------------------------------------
@@ -160,7 +173,7 @@ class _Document:
             item = items.setdefault(path, {})
             names = re.findall(r"{(\w+)}", path)
             if names and "parameters" not in item:
-                item["parameters"] = [_ref("parameters", name) for name in names]
+                item["parameters"] = [ref("parameters", name) for name in names]
             item[row.method.lower()] = self.operation(row)
         return {
             "openapi": "3.1.0",
@@ -180,16 +193,24 @@ class _Document:
     # --- one operation ------------------------------------------------------------------------------
 
     def operation(self, row: Operation) -> Json:
-        model = _model(row)
-        unconfigured = row.handler is UNCONFIGURED.get(row.name)
-        operation: Json = {"operationId": row.name, "summary": summary(row.name)}
-        if unconfigured:
+        operation: Json = {"operationId": row.name, "summary": summary(row.name), "tags": [row.scope.value]}
+        if row.name in BEYOND:
+            operation |= BEYOND[row.name]
+        else:
+            operation |= self.modelled(row, MODEL.operation_model(row.name))
+        operation["x-bleepstore-permission"] = _permission(row.permission)
+        if row.source:
+            operation["x-bleepstore-source-permission"] = _permission(row.source)
+        return operation
+
+    def modelled(self, row: Operation, model: OperationModel) -> Json:
+        operation: Json = {}
+        if row.handler is UNCONFIGURED.get(row.name):
             operation["description"] = "Answered as for a bucket where nothing is configured."
-        operation["tags"] = [row.scope.value]
-        if row.permission.right not in (AclRight.SIGNED, AclRight.OWNER):
-            # Whoever is granted the right: all users, where an ACL says so.
+        if row.permission.right is not AclRight.SIGNED:
+            # Whoever is granted it: everybody, where an ACL or a policy says so.
             operation["security"] = [{"signature": []}, {"presigned": []}, {}]
-        if model and model.input_shape:
+        if model.input_shape:
             parameters = self.input_parameters(row, model.input_shape)
             if parameters:
                 operation["parameters"] = parameters
@@ -197,12 +218,8 @@ class _Document:
             if body:
                 operation["requestBody"] = body
         operation["responses"] = self.responses(row, model)
-        operation["x-bleepstore-permission"] = _permission(row.permission)
-        if row.source:
-            operation["x-bleepstore-source-permission"] = _permission(row.source)
-        if model:
-            url = f"https://docs.aws.amazon.com/AmazonS3/latest/API/API_{row.name}.html"
-            operation["externalDocs"] = {"url": url}
+        url = f"https://docs.aws.amazon.com/AmazonS3/latest/API/API_{row.name}.html"
+        operation["externalDocs"] = {"url": url}
         return operation
 
     def input_parameters(self, row: Operation, shape: StructureShape) -> list[Json]:
@@ -235,7 +252,7 @@ class _Document:
 
     def shared(self, kind: str, components: dict[str, Json], name: str, content: Json) -> Json:
         """A reference to the component ``name``, or the content itself where that is another."""
-        return _ref(kind, name) if components.setdefault(name, content) == content else content
+        return ref(kind, name) if components.setdefault(name, content) == content else content
 
     def request_body(self, row: Operation, shape: StructureShape) -> Json | None:
         payload = shape.serialization.get("payload")
@@ -251,7 +268,7 @@ class _Document:
 
     # --- replies ------------------------------------------------------------------------------------
 
-    def responses(self, row: Operation, model: OperationModel | None) -> Json:
+    def responses(self, row: Operation, model: OperationModel) -> Json:
         errors = defaultdict(list)
         for code in MISSING[row.loads]:
             errors[CODES[code][0]].append(code)
@@ -261,25 +278,25 @@ class _Document:
                 errors[answer.status].append(answer.code)
             else:
                 responses |= self.success(row, model, answer)
-        for error in model.error_shapes if model else ():
+        for error in model.error_shapes:
             # The model's own status is that of AWS; the table has ours, where it has the code.
             if error.name in CODES and error.name not in errors[CODES[error.name][0]]:
                 errors[CODES[error.name][0]].append(error.name)
-        if model and model.input_shape and row.method in ("PUT", "POST", "DELETE"):
+        if model.input_shape and row.method in ("PUT", "POST", "DELETE"):
             wires = {m.serialization.get("name") for m in model.input_shape.members.values()}
             if wires & CONDITIONAL:
                 errors[412].append("PreconditionFailed")
         kind = "HeadError" if row.method == "HEAD" else "Error"
         for status, codes in sorted(errors.items()):
             if codes:
-                responses[str(status)] = {**_ref("responses", kind), "description": ", ".join(codes)}
-        responses["default"] = _ref("responses", kind)
+                responses[str(status)] = {**ref("responses", kind), "description": ", ".join(codes)}
+        responses["default"] = ref("responses", kind)
         return responses
 
-    def success(self, row: Operation, model: OperationModel | None, answer: Reply | None) -> Json:
-        shape = model.output_shape if model else None
-        status = answer.status if answer else model.http.get("responseCode", 200) if model else 200
-        headers = {name: _ref("headers", name) for name in COMMON_HEADERS}
+    def success(self, row: Operation, model: OperationModel, answer: Reply | None) -> Json:
+        shape = model.output_shape
+        status = answer.status if answer else model.http.get("responseCode", 200)
+        headers = {name: ref("headers", name) for name in COMMON_HEADERS}
         for name, member in shape.members.items() if shape else ():
             location, wire = member.serialization.get("location"), member.serialization.get("name", name)
             if location not in ("header", "headers") or wire.lower() in OPENAPI_OWN:
@@ -296,14 +313,14 @@ class _Document:
         if row.name in ("GetObject", "HeadObject"):
             responses["206"] = {**response, "description": "The part that was asked for."}
             responses["304"] = {"description": "Not modified: a condition did not hold."}
-            responses["412"] = {**_ref("responses", "Error"), "description": "PreconditionFailed"}
+            responses["412"] = {**ref("responses", "Error"), "description": "PreconditionFailed"}
             responses["416"] = {
-                **_ref("responses", "Error"),
+                **ref("responses", "Error"),
                 "description": "InvalidRange, InvalidPartNumber",
             }
             if row.method == "HEAD":
                 for error in ("412", "416"):
-                    responses[error] |= _ref("responses", "HeadError")
+                    responses[error] |= ref("responses", "HeadError")
         return responses
 
     def content(self, row: Operation, shape: StructureShape | None, answer: Reply | None) -> Json | None:
@@ -325,7 +342,7 @@ class _Document:
         payload = shape.serialization.get("payload")
         schema = self.root(shape.members[payload] if payload else shape, name)
         if row.name in LATE:
-            schema = {"oneOf": [schema, _ref("schemas", "Error")]}
+            schema = {"oneOf": [schema, ref("schemas", "Error")]}
         return {"application/xml": {"schema": schema}}
 
     # --- XML ----------------------------------------------------------------------------------------
@@ -348,7 +365,7 @@ class _Document:
             if required:
                 schema["required"] = required
             schema["properties"] = dict(self.child(n, m) for n, m in members.items())
-        return _ref("schemas", shape.name)
+        return ref("schemas", shape.name)
 
     def child(self, member_name: str, member: Shape) -> tuple[str, Json]:
         name = element_name(member_name, member)
@@ -399,89 +416,8 @@ def summary(name: str) -> str:
     return " ".join([first, *(word if word == "V2" else word.lower() for word in rest)]) + "."
 
 
-def _ref(kind: str, name: str) -> Json:
-    return {"$ref": f"#/components/{kind}/{name}"}
-
-
 def _permission(permission: Permission) -> Json:
     return {"action": permission.action, "right": permission.right.value, "resource": permission.on.value}
-
-
-# --- constants of the document ----------------------------------------------------------------------
-
-INFO: Json = {
-    "title": "BleepStore S3 API",
-    "version": "2006-03-01",
-    "summary": "The operations of the S3 API that this server answers.",
-    "description": (
-        "Each operation is a path and a method of its own. Where S3 tells operations apart by query or "
-        "headers, the path holds the query that the API reference writes into it, and where two would still "
-        "be alike, `x-id` with the operation's name: SDKs send it too, and the server ignores it. All paths "
-        "are URLs that work as they are. `{Key}` may hold slashes. Where a host name under `server.domains` "
-        "names the bucket, the path begins with the key. Operations of the API that are not here answer 501 "
-        "NotImplemented."
-    ),
-    "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-}
-BUCKET: Json = {
-    "name": "Bucket",
-    "in": "path",
-    "required": True,
-    "schema": {"type": "string", "minLength": 3, "maxLength": 63, "pattern": "^[a-z0-9][a-z0-9.-]*[a-z0-9]$"},
-}
-KEY: Json = {
-    "name": "Key",
-    "in": "path",
-    "required": True,
-    "description": "Any text of up to 1,024 bytes in UTF-8; a slash in it may stay a slash.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 1024},
-}
-USER_METADATA: Json = {
-    "name": "x-amz-meta-NAME",
-    "description": "User metadata; NAME is any name.",
-    "schema": {"type": "string"},
-}
-COMMON_HEADERS: dict[str, Json] = {
-    "x-amz-request-id": {"description": "Names the request.", "schema": {"type": "string"}},
-    "x-amz-id-2": {"description": "Names the server.", "schema": {"type": "string"}},
-}
-ERROR: Json = {
-    "type": "object",
-    "description": "An error; some codes have more elements.",
-    "required": ["Code", "Message", "Resource", "RequestId", "HostId"],
-    "properties": {
-        name: {"type": "string"} for name in ("Code", "Message", "Resource", "RequestId", "HostId")
-    },
-    "additionalProperties": {"type": "string"},
-    "xml": {"name": "Error"},
-}
-_ERROR_HEADERS = {name: _ref("headers", name) for name in COMMON_HEADERS}
-ERROR_RESPONSE: Json = {
-    "description": "An error; any operation may answer AccessDenied, SignatureDoesNotMatch and their like.",
-    "headers": _ERROR_HEADERS,
-    "content": {"application/xml": {"schema": _ref("schemas", "Error")}},
-}
-HEAD_ERROR_RESPONSE: Json = {"description": "An error, by its status alone.", "headers": _ERROR_HEADERS}
-SECURITY_SCHEMES: Json = {
-    "signature": {
-        "type": "apiKey",
-        "in": "header",
-        "name": "Authorization",
-        "description": (
-            "Signature Version 4: `AWS4-HMAC-SHA256 Credential=..., SignedHeaders=..., Signature=...`, with "
-            "`x-amz-date` and `x-amz-content-sha256`."
-        ),
-    },
-    "presigned": {
-        "type": "apiKey",
-        "in": "query",
-        "name": "X-Amz-Signature",
-        "description": (
-            "Signature Version 4 in the query, with `X-Amz-Algorithm`, `X-Amz-Credential`, `X-Amz-Date`, "
-            "`X-Amz-Expires` and `X-Amz-SignedHeaders`."
-        ),
-    },
-}
 
 
 def main() -> int:

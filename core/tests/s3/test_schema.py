@@ -26,7 +26,10 @@ def script(name: str) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        # A script finds its neighbours beside it.
+        patch.syspath_prepend(ROOT / "schemas")
+        spec.loader.exec_module(module)
     return module
 
 
