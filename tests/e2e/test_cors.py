@@ -67,6 +67,7 @@ def test_deleted_rules_are_gone(s3, open_bucket, endpoint):
         ({"AllowedOrigins": ["http://*.*.example"]}, "InvalidRequest"),
         ({"AllowedHeaders": ["x-*-*"]}, "InvalidRequest"),
         ({"ExposeHeaders": ["x-amz-*"]}, "InvalidRequest"),
+        ({"ExposeHeaders": ["ETag: a"]}, "InvalidRequest"),
         ({"AllowedMethods": []}, "MalformedXML"),
         ({"AllowedOrigins": []}, "MalformedXML"),
         ({"ID": "x" * 256}, "MalformedXML"),

@@ -21,7 +21,8 @@ def put_policy(s3, acl_bucket):
         s3.put_bucket_policy(Bucket=acl_bucket, Policy=text)
         return text
 
-    return put
+    yield put
+    s3.delete_bucket_policy(Bucket=acl_bucket)  # a policy may forbid to empty the bucket
 
 
 def statement(effect, action, resource, principal="*", **condition):
@@ -126,11 +127,87 @@ def test_a_policy_opens_no_object_of_another_owner(s3, other, anonymous, filled,
     stranger = other.list_buckets()["Owner"]["ID"]
     put_policy(
         statement("Allow", "s3:PutObject", "{}/*", {"CanonicalUser": stranger}),
-        statement("Allow", "s3:GetObject", "{}/*"),
+        {**statement("Allow", "s3:GetObject", "{}/*"), "Sid": "reading"},
     )
     other.put_object(Bucket=filled, Key="theirs", Body=b"x")
     with refused("AccessDenied", 403):
         anonymous.get_object(Bucket=filled, Key="theirs")
+
+
+@pytest.mark.second_account
+def test_the_policy_itself_is_the_owners_whatever_it_allows(s3, other, filled, put_policy):
+    """API_GetBucketPolicy: "...not using an identity that belongs to the bucket owner's account": 405."""
+    stranger = other.list_buckets()["Owner"]["ID"]
+    text = put_policy(statement("Allow", "s3:*BucketPolicy", "{}", {"CanonicalUser": stranger}))
+    for refuse in (
+        lambda: other.get_bucket_policy(Bucket=filled),
+        lambda: other.put_bucket_policy(Bucket=filled, Policy=text),
+        lambda: other.delete_bucket_policy(Bucket=filled),
+    ):
+        with refused("MethodNotAllowed", 405):
+            refuse()
+    assert json.loads(s3.get_bucket_policy(Bucket=filled)["Policy"]) == json.loads(text)
+
+
+def test_nobody_begins_a_multipart_upload_without_a_name(anonymous, filled, put_policy):
+    put_policy(statement("Allow", "s3:PutObject", "{}/*"))
+    with refused("AccessDenied", 403):
+        anonymous.create_multipart_upload(Bucket=filled, Key="k")
+
+
+@pytest.mark.second_account
+def test_parts_are_uploaded_and_completed_by_who_began_alone(s3, other, anonymous, filled, put_policy):
+    """mpuAndPermissions: "Only the initiator of a multipart upload can upload parts"."""
+    put_policy(statement("Allow", ["s3:PutObject", "s3:ListMultipartUploadParts"], "{}/*"))
+    upload = {"Bucket": filled, "Key": "k", "UploadId": ""}
+    upload["UploadId"] = s3.create_multipart_upload(Bucket=filled, Key="k")["UploadId"]
+    etag = s3.upload_part(**upload, PartNumber=1, Body=b"mine")["ETag"]
+    parts = {"Parts": [{"PartNumber": 1, "ETag": etag}]}
+    for stranger in (other, anonymous):
+        with refused("AccessDenied", 403):
+            stranger.upload_part(**upload, PartNumber=1, Body=b"theirs")
+        with refused("AccessDenied", 403):
+            stranger.complete_multipart_upload(**upload, MultipartUpload=parts)
+    assert [part["ETag"] for part in other.list_parts(**upload)["Parts"]] == [etag]
+    s3.complete_multipart_upload(**upload, MultipartUpload=parts)
+    assert s3.get_object(Bucket=filled, Key="k")["Body"].read() == b"mine"
+
+
+def test_a_version_by_its_id_takes_an_action_of_its_own(anonymous, filled, put_policy):
+    read = statement("Allow", "s3:GetObject", "{}/*")
+    put_policy(read)
+    with refused("AccessDenied", 403):
+        anonymous.get_object(Bucket=filled, Key="public/a", VersionId="null")
+    put_policy({**read, "Action": ["s3:GetObject", "s3:GetObjectVersion"]})
+    assert anonymous.get_object(Bucket=filled, Key="public/a", VersionId="null")["ContentLength"] == 7
+
+
+def test_what_is_denied_is_denied_under_the_name_of_its_version_too(s3, filled, put_policy):
+    put_policy(statement("Deny", "s3:DeleteObject", "{}/*"))
+    with refused("AccessDenied", 403):
+        s3.delete_object(Bucket=filled, Key="public/a", VersionId="null")
+    keys = {"Objects": [{"Key": "public/a", "VersionId": "null"}]}
+    assert s3.delete_objects(Bucket=filled, Delete=keys)["Errors"][0]["Code"] == "AccessDenied"
+    assert s3.head_object(Bucket=filled, Key="public/a")["ContentLength"] == 7
+
+
+def test_attributes_are_for_who_may_read_the_object_too(anonymous, filled, put_policy):
+    put_policy(statement("Allow", "s3:GetObjectAttributes", "{}/*"))
+    with refused("AccessDenied", 403):
+        anonymous.get_object_attributes(Bucket=filled, Key="public/a", ObjectAttributes=["ObjectSize"])
+    put_policy(statement("Allow", ["s3:GetObject", "s3:GetObjectAttributes"], "{}/*"))
+    reply = anonymous.get_object_attributes(Bucket=filled, Key="public/a", ObjectAttributes=["ObjectSize"])
+    assert reply["ObjectSize"] == 7
+
+
+@pytest.mark.second_account
+def test_a_copy_takes_the_action_of_the_version_that_it_names(other, s3, filled, put_policy):
+    stranger = other.list_buckets()["Owner"]["ID"]
+    put_policy(statement("Allow", ["s3:GetObject", "s3:PutObject"], "{}/*", {"CanonicalUser": stranger}))
+    source = {"Bucket": filled, "Key": "public/a"}
+    other.copy_object(Bucket=filled, Key="copy", CopySource=source)
+    with refused("AccessDenied", 403):
+        other.copy_object(Bucket=filled, Key="copy", CopySource={**source, "VersionId": "null"})
 
 
 @pytest.mark.parametrize(

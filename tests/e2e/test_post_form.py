@@ -99,6 +99,16 @@ def test_success_redirects_with_what_was_made(bucket, presigned):
     assert location.startswith(f"{target}&bucket={bucket}&key=k&etag=")
 
 
+@pytest.mark.parametrize("address", ["http://[", "javascript:alert(1)", "//app.example/", "nowhere"])
+def test_a_redirect_that_cannot_be_read_is_as_if_it_were_not_there(bucket, presigned, address):
+    url, fields = presigned(
+        fields={"success_action_redirect": address}, conditions=[{"success_action_redirect": address}]
+    )
+    answer = post(url, fields)
+    assert answer.status == 204
+    assert answer.headers["location"].endswith("/k")
+
+
 def test_tags_and_acl_are_fields_too(s3, bucket, presigned):
     tags = "<Tagging><TagSet><Tag><Key>a</Key><Value>1</Value></Tag></TagSet></Tagging>"
     fields = {"tagging": tags, "acl": "private"}
@@ -142,6 +152,15 @@ def test_a_form_that_was_changed_is_refused(s3, bucket, presigned, change, code,
     assert answer.status in ([status] if status else [400, 403])
     assert code is None or answer.code == code
     nothing_was_made(s3, bucket)
+
+
+def test_a_field_that_a_condition_is_about_must_be_there(s3, bucket, presigned):
+    """As S3 does: an empty prefix is any value, and not none."""
+    url, fields = presigned(conditions=[["starts-with", "$Content-Type", ""]])
+    answer = post(url, fields)
+    assert (answer.status, answer.code) == (403, "AccessDenied")
+    nothing_was_made(s3, bucket)
+    assert post(url, {**fields, "Content-Type": "text/x-test"}).status == 204
 
 
 def test_a_policy_that_expired_is_refused(s3, bucket, presigned):

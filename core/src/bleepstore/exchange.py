@@ -64,6 +64,8 @@ class Identity:
 
     account: Account | None = None
     access_key: str = ""
+    signature: str = ""
+    """How the request was signed, in AWS's words: ``AWS4-HMAC-SHA256``, or ``AWS`` for Version 2."""
 
     @property
     def anonymous(self) -> bool:
@@ -146,6 +148,8 @@ class Access:
     object: ObjectRecord | None = None
     upload: UploadRecord | None = None
     key: str | None = None
+    version: str | None = None
+    """The version that was asked for by id."""
     exchange: Exchange
     """Facts of the request, for conditions."""
 

@@ -9,7 +9,7 @@ from bleepstore.auth.actions import ACTIONS
 from bleepstore.auth.policy import check, compile_policy
 from bleepstore.auth.policy_conditions import wildcard
 from bleepstore.errors import S3Error
-from bleepstore.exchange import ANONYMOUS, Access, Decision, Identity
+from bleepstore.exchange import ANONYMOUS, Access, Authentication, Decision, Identity
 from bleepstore.operations import AclRight, Permission, Scope
 from bleepstore.s3.table import ROWS
 from hypothesis import given
@@ -40,27 +40,39 @@ def decide(accounts, ask):
         client: str = "127.0.0.1",
         scheme: str = "http",
         tags: bytes | None = None,
+        operation: str = "GetObject",
+        payload: str = "",
+        signature: str = "AWS4-HMAC-SHA256",
+        version: str | None = None,
+        related: tuple[str, ...] = (),
     ) -> Decision:
-        x = ask("GET", target, headers)
+        x = ask("GET", target, headers, operation=operation)
         x.client, x.scheme = client, scheme
         identity = ANONYMOUS
         if who is not None:
-            identity = Identity(account=accounts.credentials(who)[0], access_key=who)
+            identity = Identity(account=accounts.credentials(who)[0], access_key=who, signature=signature)
+        x.authentication = Authentication(identity=identity, payload=payload)
         access = Access(
             identity=identity,
             permission=Permission(action=action, right=AclRight.READ, on=Scope.OBJECT),
             bucket=SimpleNamespace(name=BUCKET, owner="owner"),
             object=SimpleNamespace(tags=tags, owner="owner"),
             key=key,
+            version=version,
             exchange=x,
         )
-        return compile_policy(document(*statements), BUCKET, accounts).decide(access, [action])
+        return compile_policy(document(*statements), BUCKET, accounts).decide(access, [action], related)
 
     return decide
 
 
 def statement(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in {**ALLOW, **changes}.items() if value is not None}
+
+
+LIST: dict[str, Any] = {"action": "s3:ListBucket", "operation": "ListObjectsV2", "key": None}
+PUT: dict[str, Any] = {"action": "s3:PutObject", "operation": "PutObject"}
+EVERYTHING: dict[str, Any] = {"Action": "s3:*", "Resource": ["arn:aws:s3:::b", "arn:aws:s3:::b/*"]}
 
 
 def test_what_no_statement_is_about_is_left_to_others(decide):
@@ -119,12 +131,16 @@ def test_not_action_and_not_resource_are_all_but_those(decide):
         ({"NotIpAddress": {"aws:SourceIp": "10.0.0.0/8"}}, {"client": "10.1.2.3"}, False),
         ({"Bool": {"aws:SecureTransport": "true"}}, {"scheme": "https"}, True),
         ({"Bool": {"aws:SecureTransport": True}}, {"scheme": "http"}, False),
-        ({"StringEquals": {"s3:prefix": ["", "home/"]}}, {"target": "/b?prefix=home/"}, True),
-        ({"StringEquals": {"s3:prefix": "home/"}}, {"target": "/b?prefix=home"}, False),
-        ({"StringEquals": {"s3:prefix": "home/"}}, {"target": "/b"}, False),
-        ({"StringEqualsIfExists": {"s3:prefix": "home/"}}, {"target": "/b"}, True),
+        ({"StringEquals": {"s3:prefix": ["", "home/"]}}, {**LIST, "target": "/b?prefix=home/"}, True),
+        ({"StringEquals": {"s3:prefix": "home/"}}, {**LIST, "target": "/b?prefix=home"}, False),
+        ({"StringEquals": {"s3:prefix": "home/"}}, {**LIST, "target": "/b"}, False),
+        ({"StringEqualsIfExists": {"s3:prefix": "home/"}}, {**LIST, "target": "/b"}, True),
         ({"StringNotEquals": {"s3:x-amz-acl": "private"}}, {}, True),
-        ({"StringNotEquals": {"s3:x-amz-acl": "private"}}, {"headers": {"x-amz-acl": "private"}}, False),
+        (
+            {"StringNotEquals": {"s3:x-amz-acl": "private"}},
+            {**PUT, "headers": {"x-amz-acl": "private"}},
+            False,
+        ),
         (
             {"StringLike": {"aws:Referer": "http://a.example/*"}},
             {"headers": {"referer": "http://a.example/x"}},
@@ -138,23 +154,108 @@ def test_not_action_and_not_resource_are_all_but_those(decide):
         ({"StringNotLike": {"aws:UserAgent": "curl*"}}, {"headers": {"user-agent": "curl/8"}}, False),
         ({"StringEqualsIgnoreCase": {"aws:UserAgent": "BOT"}}, {"headers": {"user-agent": "bot"}}, True),
         ({"Null": {"s3:if-none-match": "true"}}, {}, True),
-        ({"Null": {"s3:if-none-match": "true"}}, {"headers": {"if-none-match": "*"}}, False),
-        ({"NumericLessThanEquals": {"s3:max-keys": 10}}, {"target": "/b?max-keys=10"}, True),
-        ({"NumericLessThan": {"s3:max-keys": "10"}}, {"target": "/b?max-keys=10"}, False),
-        ({"NumericNotEquals": {"s3:max-keys": "10"}}, {"target": "/b?max-keys=10"}, False),
-        ({"NumericEquals": {"s3:max-keys": "10"}}, {"target": "/b?max-keys=x"}, False),
+        ({"Null": {"s3:if-none-match": "true"}}, {**PUT, "headers": {"if-none-match": "*"}}, False),
+        ({"NumericLessThanEquals": {"s3:max-keys": 10}}, {**LIST, "target": "/b?max-keys=10"}, True),
+        ({"NumericLessThan": {"s3:max-keys": "10"}}, {**LIST, "target": "/b?max-keys=10"}, False),
+        ({"NumericNotEquals": {"s3:max-keys": "10"}}, {**LIST, "target": "/b?max-keys=10"}, False),
+        ({"NumericEquals": {"s3:max-keys": "10"}}, {**LIST, "target": "/b?max-keys=x"}, False),
         ({"DateGreaterThan": {"aws:CurrentTime": "2013-05-23T00:00:00Z"}}, {}, True),
         ({"DateLessThan": {"aws:EpochTime": "1369353600"}}, {}, False),
         ({"StringEquals": {"s3:ExistingObjectTag/kind": "public"}}, {"tags": b"kind=public"}, True),
         ({"StringEquals": {"s3:ExistingObjectTag/kind": "public"}}, {"tags": b"kind=secret"}, False),
-        ({"StringEquals": {"s3:RequestObjectTag/a": "1"}}, {"headers": {"x-amz-tagging": "a=1"}}, True),
         ({"StringEquals": {"aws:username": "third"}}, {"who": "third"}, True),
         ({"StringEquals": {"s3:authType": "REST-HEADER"}}, {}, False),
     ],
 )
 def test_conditions_hold_as_their_operators_say(decide, condition, facts, holds):
     expected = Decision.ALLOW if holds else Decision.ABSTAIN
-    assert decide(statement(Condition=condition), **facts) is expected
+    assert decide(statement(Condition=condition, **EVERYTHING), **facts) is expected
+
+
+@pytest.mark.parametrize(
+    ("condition", "facts", "holds"),
+    [
+        # what a socket of both families says of a client by IPv4
+        ({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}, {"client": "::ffff:10.1.2.3"}, True),
+        ({"NumericLessThanEquals": {"s3:max-keys": 10}}, {**LIST, "target": "/b?max-keys=nan"}, False),
+        ({"StringEquals": {"s3:signatureversion": "AWS"}}, {"who": "third"}, False),
+        ({"StringEquals": {"s3:signatureversion": "AWS"}}, {"who": "third", "signature": "AWS"}, True),
+        ({"Null": {"s3:signatureversion": "true"}}, {}, True),
+        (
+            {"StringEquals": {"s3:x-amz-content-sha256": "UNSIGNED-PAYLOAD"}},
+            {**PUT, "payload": "UNSIGNED-PAYLOAD"},
+            True,
+        ),
+        ({"StringEquals": {"s3:VersionId": "null"}}, {"version": "null"}, True),
+        ({"Bool": {"s3:ObjectCreationOperation": "true"}}, PUT, True),
+        ({"Bool": {"s3:ObjectCreationOperation": "true"}}, {**PUT, "operation": "UploadPart"}, False),
+        ({"Bool": {"s3:ObjectCreationOperation": "false"}}, {}, False),
+    ],
+)
+def test_facts_are_what_the_request_is_and_not_how_it_is_written(decide, condition, facts, holds):
+    expected = Decision.ALLOW if holds else Decision.ABSTAIN
+    assert decide(statement(Condition=condition, **EVERYTHING), **facts) is expected
+
+
+@pytest.mark.parametrize(
+    ("condition", "facts"),
+    [
+        ({"StringEquals": {"s3:prefix": "home/"}}, {"target": "/b/k?prefix=home/"}),
+        (
+            {"StringEquals": {"s3:prefix": "home/"}},
+            {"action": "s3:ListBucket", "target": "/b/k?prefix=home/"},
+        ),
+        ({"StringEquals": {"s3:x-amz-acl": "private"}}, {"headers": {"x-amz-acl": "private"}}),
+        ({"StringEquals": {"s3:if-none-match": "*"}}, {"headers": {"if-none-match": "*"}}),
+        ({"StringLike": {"s3:x-amz-copy-source": "*"}}, {"headers": {"x-amz-copy-source": "s/k"}}),
+    ],
+)
+def test_what_a_request_brings_along_is_no_fact_about_it(decide, condition, facts):
+    """A key is there for the actions that have it only: anybody could add a parameter or a header."""
+    assert decide(statement(Condition=condition, **EVERYTHING), **facts) is Decision.ABSTAIN
+
+
+@pytest.mark.parametrize(
+    "header", ["src/secret/a", "/src/secret/a", "src%2Fsecret%2Fa", "src/secre%74/a?versionId=null"]
+)
+@pytest.mark.parametrize("pattern", ["src/secret/*", "/src/secret/*"])
+def test_a_copy_source_is_the_same_however_it_is_written(decide, header, pattern):
+    deny = statement(
+        Effect="Deny", Action="s3:PutObject", Condition={"StringLike": {"s3:x-amz-copy-source": pattern}}
+    )
+    facts = {**PUT, "operation": "CopyObject", "headers": {"x-amz-copy-source": header}}
+    assert decide(deny, **facts) is Decision.DENY
+
+
+@pytest.mark.parametrize(
+    ("headers", "holds"),
+    [
+        ({"x-amz-tagging": "a=%C3%BC"}, True),
+        ({"x-amz-tagging": "a=\xc3\xbc"}, True),
+        ({"x-amz-tagging": "a=u"}, False),
+        ({}, False),
+        ({"x-amz-tagging": "a=%C3%BC", "x-amz-copy-source": "s/k"}, False),
+        (
+            {
+                "x-amz-tagging": "a=%C3%BC",
+                "x-amz-copy-source": "s/k",
+                "x-amz-tagging-directive": "REPLACE",
+            },
+            True,
+        ),
+    ],
+)
+def test_the_tags_asked_for_are_those_that_the_object_gets(decide, headers, holds):
+    made = statement(Action="s3:PutObject", Condition={"StringEquals": {"s3:RequestObjectTag/a": "ü"}})
+    assert decide(made, **PUT, headers=headers) is (Decision.ALLOW if holds else Decision.ABSTAIN)
+
+
+def test_a_deny_of_a_related_action_holds_and_an_allow_does_not(decide):
+    facts = {"action": "s3:GetObjectVersion", "related": ("s3:GetObject",), "version": "null"}
+    assert decide(statement(Action="s3:GetObject"), **facts) is Decision.ABSTAIN
+    assert decide(statement(Action="s3:GetObjectVersion"), **facts) is Decision.ALLOW
+    deny = statement(Action="s3:GetObject", Effect="Deny")
+    assert decide(statement(Action="s3:GetObjectVersion"), deny, **facts) is Decision.DENY
 
 
 def test_all_conditions_must_hold_and_any_of_their_values(decide):
@@ -197,6 +298,11 @@ def test_all_conditions_must_hold_and_any_of_their_values(decide):
         {"Condition": {"DateLessThan": {"aws:CurrentTime": "tomorrow"}}},
         {"Condition": {"StringEquals": {"s3:ExistingObjectTag": "x"}}},
         {"Surprise": 1},
+        {"Sid": 1},
+        {"Resource": "arn:aws:s3:::b"},
+        {"Action": "s3:ListBucket"},
+        {"Action": "s3:Put*", "Condition": {"StringEquals": {"s3:RequestObjectTag/a": "1"}}},
+        {"Condition": {"NumericLessThan": {"s3:max-keys": "nan"}}},
     ],
     ids=str,
 )
@@ -220,6 +326,10 @@ def test_what_is_not_understood_is_refused_and_never_ignored(accounts, changes):
         b"[" * 100_000,
         b"\xff\xfe",
         b'{"Statement": "' + b"x" * 30_000 + b'"}',
+        document(ALLOW).replace(b'"Effect": "Allow"', b'"Effect": "Deny", "Effect": "Allow"'),
+        document(ALLOW).decode().encode("utf-16"),
+        b" " + document(ALLOW),
+        document(statement(Sid="a"), statement(Sid="a")),
     ],
     ids=lambda text: ascii(text[:30]),
 )
@@ -227,6 +337,25 @@ def test_what_is_no_policy_is_malformed(accounts, text):
     with pytest.raises(S3Error) as caught:
         check(text, BUCKET, accounts)
     assert caught.value.code == "MalformedPolicy"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"Action": ["s3:GetObject", "s3:ListBucket"]},
+        {"Resource": "arn:aws:s3:::b*"},
+        {"Resource": "arn:aws:s3:::*"},
+        {"Action": "s3:AbortMultipartUpload"},
+        {"Action": "s3:ListBucket", "Resource": "arn:aws:s3:::b"},
+        {"Action": "s3:GetBucketObjectLockConfiguration", "Resource": "arn:aws:s3:::?"},
+        {"Action": None, "NotAction": "s3:ListBucket", "Resource": "arn:aws:s3:::b"},
+        {"Sid": "one"},
+    ],
+    ids=str,
+)
+def test_a_statement_about_something_is_taken(accounts, changes):
+    check(document(statement(**changes)), BUCKET, accounts)
 
 
 def test_an_account_that_is_gone_is_nobody(accounts, decide):
@@ -243,6 +372,13 @@ def test_an_account_that_is_gone_is_nobody(accounts, decide):
         ([statement(Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}})], False),
         ([statement(Condition={"NotIpAddress": {"aws:SourceIp": "10.0.0.0/8"}})], True),
         ([statement(Condition={"StringLike": {"aws:Referer": "x*"}})], True),
+        ([statement(Condition={"IpAddress": {"aws:SourceIp": ["10.0.0.0/8", "0.0.0.0/0"]}})], True),
+        ([statement(Condition={"IpAddress": {"aws:SourceIp": "fc00::/7"}})], False),
+        ([statement(Condition={"IpAddress": {"aws:SourceIp": "2000::/3"}})], True),
+        ([statement(Condition={"Null": {"aws:SourceIp": "false"}})], True),
+        ([statement(Condition={"StringLike": {"aws:userid": "*"}})], True),
+        ([statement(Condition={"StringEquals": {"aws:userid": "the third"}})], False),
+        ([statement(Condition={"StringEqualsIfExists": {"aws:userid": "the third"}})], True),
     ],
 )
 def test_a_policy_is_public_when_it_allows_everybody_something(accounts, statements, public):

@@ -42,6 +42,8 @@ def test_a_form_that_is_as_its_policy_says_passes():
         ["starts-with", "$key", "/user"],
         {"acl": "private"},
         ["starts-with", "$x-amz-meta-a", "1"],
+        ["starts-with", "$x-amz-meta-a", ""],
+        {"x-amz-meta-a": ""},
     ],
 )
 def test_a_condition_that_does_not_hold_is_named(condition):
@@ -75,6 +77,8 @@ def test_a_policy_expires():
 def test_the_range_of_lengths_is_read():
     assert read_policy(encoded(*WHOLE, ["content-length-range", 1, "10"])).length == (1, 10)
     assert read_policy(encoded(*WHOLE)).length is None
+    both = encoded(*WHOLE, ["content-length-range", 1, 10], ["content-length-range", 5, 50])
+    assert read_policy(both).length == (5, 10)
 
 
 @pytest.mark.parametrize(
@@ -95,6 +99,11 @@ def test_the_range_of_lengths_is_read():
         encoded(["content-length-range", 5, 1]),
         encoded(["content-length-range", "a", "b"]),
         encoded(["content-length-range", 1]),
+        encoded(["content-length-range", 0, float("inf")]),
+        encoded(["content-length-range", True, 5]),
+        base64.b64encode(
+            b'{"expiration": "2030-01-01T00:00:00Z", "conditions": [], "conditions": []}'
+        ).decode(),
         base64.b64encode(b'{"expiration": "2013-05-24T00:00:01.000Z"}').decode(),
     ],
     ids=lambda text: text[:24],

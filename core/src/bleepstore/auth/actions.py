@@ -34,3 +34,17 @@ UpdateBucketMetadataJournalTableConfiguration UpdateObjectEncryption
 
 ACTIONS = frozenset(f"s3:{name.lower()}" for name in _NAMES.split())
 """In lower case: IAM compares action names without it."""
+_WITHOUT_THE_WORD = frozenset(
+    {
+        "s3:abortmultipartupload",
+        "s3:bypassgovernanceretention",
+        "s3:initiatereplication",
+        "s3:listmultipartuploadparts",
+        "s3:replicatedelete",
+        "s3:replicatetags",
+    }
+)
+OBJECT_ACTIONS = _WITHOUT_THE_WORD | {
+    action for action in ACTIONS if "object" in action and "bucketobjectlock" not in action
+}
+"""Those on objects; the others are on the bucket."""

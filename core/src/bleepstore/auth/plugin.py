@@ -37,7 +37,8 @@ class AuthPlugin:
         from bleepstore.auth.policy_authorizer import PolicyAuthorizer
 
         settings = context.settings.auth
-        return AclAuthorizer(acls=settings.acls == "enabled"), PolicyAuthorizer(ConfiguredAccounts(settings))
+        acls = settings.acls == "enabled"
+        return AclAuthorizer(acls=acls), PolicyAuthorizer(ConfiguredAccounts(settings), acls=acls)
 
 
 plugin = AuthPlugin()

@@ -6,14 +6,15 @@ A document is kept as it was put, and whatever is not understood is refused then
 
 from __future__ import annotations
 
-import json
+import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bleepstore.auth.actions import ACTIONS
+from bleepstore.auth.actions import ACTIONS, OBJECT_ACTIONS
 from bleepstore.auth.policy_conditions import Condition, Unknown, read_conditions, wildcard
+from bleepstore.auth.strict_json import read_json
 from bleepstore.errors import S3Error
 from bleepstore.exchange import Access, Accounts, Decision
 
@@ -28,8 +29,10 @@ _STATEMENT = frozenset(
     | {"Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource"}
 )
 _USER = re.compile(r"arn:aws:iam::([^:]*):(?:(root)|user/(.+))")
-_NARROWING = frozenset({"aws:sourceip", "aws:userid", "aws:username"})
-"""Condition keys that make a statement about everybody one about somebody."""
+_WIDEST = {4: 8, 6: 32}
+"""Prefixes of networks; what is wider, and not private, is everybody."""
+_PRIVATE = ipaddress.IPv6Network("fc00::/7")
+_TAGGING = ("s3:putobjecttagging", "s3:putobjectversiontagging")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,28 +78,52 @@ class Policy:
 
     statements: tuple[Statement, ...]
 
-    def decide(self, access: Access, actions: Iterable[str]) -> Decision:
-        """The verdict on a request that takes all of ``actions``: any may be denied, each must be allowed."""
+    def decide(self, access: Access, needed: Iterable[str], related: Iterable[str] = ()) -> Decision:
+        """The verdict on a request that takes all of ``needed``: each must be allowed.
+
+        A deny of any of them holds, and so does one of the ``related`` actions.
+        """
         assert access.bucket is not None
         resource = ARN + access.bucket.name + ("" if access.key is None else f"/{access.key}")
         verdict = Decision.ALLOW
-        for action in actions:
+        for action in needed:
             found = {s.allow for s in self.statements if s.applies(access, action.lower(), resource)}
             if False in found:
                 return Decision.DENY
             if not found:
                 verdict = Decision.ABSTAIN
+        for action in related:
+            if any(not s.allow and s.applies(access, action.lower(), resource) for s in self.statements):
+                return Decision.DENY
         return verdict
 
     @property
     def public(self) -> bool:
-        """Whether somebody who did not sign is allowed something, as GetBucketPolicyStatus reports."""
+        """Whether it allows something to everybody, as GetBucketPolicyStatus reports.
+
+        Authority: "The meaning of public" in
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html
+        """
         return any(
             statement.allow
-            and (ANYBODY in statement.principals or statement.others)
-            and _NARROWING.isdisjoint(c.key for c in statement.conditions if not c.negated and not c.absent)
+            and ANYBODY in statement.principals
+            and not any(_narrows(condition) for condition in statement.conditions)
             for statement in self.statements
         )
+
+
+def _narrows(condition: Condition) -> bool:
+    """Whether a condition makes a statement about everybody one about somebody."""
+    if condition.absent:
+        return False
+    if condition.key == "aws:sourceip":
+        return condition.operator == "IpAddress" and not any(map(_wide, condition.values))
+    return condition.key in ("aws:userid", "aws:username") and condition.operator == "StringEquals"
+
+
+def _wide(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
+    private = isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_PRIVATE)
+    return network.prefixlen < _WIDEST[network.version] and not private
 
 
 def check(document: bytes, bucket: str, accounts: Accounts) -> None:
@@ -113,10 +140,10 @@ def compile_policy(document: bytes, bucket: str, accounts: Accounts) -> Policy:
 
 def _read(document: bytes, bucket: str, accounts: Accounts, *, strict: bool) -> Policy:
     try:
-        root = json.loads(document)
+        root = read_json(document)
     except (ValueError, RecursionError):
         root = None
-    if not isinstance(root, dict):
+    if not isinstance(root, dict) or document[:1] != b"{":
         raise _malformed("Policies must be valid JSON and the first byte must be '{'")
     if root.get("Version", VERSIONS[0]) not in VERSIONS:
         raise _malformed("The policy must contain a valid version string")
@@ -128,7 +155,11 @@ def _read(document: bytes, bucket: str, accounts: Accounts, *, strict: bool) -> 
         statements = [statements]
     if not isinstance(statements, list) or not statements:
         raise _malformed("Missing required field Statement")
-    return Policy(tuple(_statement(item, bucket, accounts, strict=strict) for item in statements))
+    read = tuple(_statement(item, bucket, accounts, strict=strict) for item in statements)
+    names = [item["Sid"] for item in statements if "Sid" in item]
+    if len(set(names)) < len(names):
+        raise _malformed("Statement IDs (SID) in a single policy must be unique.")
+    return Policy(read)
 
 
 def _statement(item: Any, bucket: str, accounts: Accounts, *, strict: bool) -> Statement:
@@ -139,6 +170,8 @@ def _statement(item: Any, bucket: str, accounts: Accounts, *, strict: bool) -> S
         raise _malformed(f"Unknown field {min(unknown)[:128]}")
     if item.get("Effect") not in ("Allow", "Deny"):
         raise _malformed(f"Invalid effect: {str(item.get('Effect'))[:128]}")
+    if not isinstance(item.get("Sid", ""), str):
+        raise _malformed("Statement IDs (SID) must be strings")
     principal, others = _one_of(item, "Principal")
     action, not_action = _one_of(item, "Action")
     resource, not_resource = _one_of(item, "Resource")
@@ -150,15 +183,29 @@ def _statement(item: Any, bucket: str, accounts: Accounts, *, strict: bool) -> S
         conditions = read_conditions(item.get("Condition", {}))
     except Unknown as unknown_condition:
         raise _malformed(str(unknown_condition)) from None
+    actions = Among(tuple(_action(text) for text in _texts(action, "Action")), not_action)
+    named = _texts(resource, "Resource")
+    resources = Among(tuple(_resource(text, bucket) for text in named), not_resource)
+    if not (not_action or not_resource or _meet(actions, resources, named, bucket)):
+        raise _malformed("Action does not apply to any resource(s) in statement")
+    if any(c.key.startswith("s3:requestobjecttag/") for c in conditions) and any(map(actions.has, _TAGGING)):
+        # Its tags come in the body, after the decision.
+        raise _malformed("s3:RequestObjectTag is not supported for s3:PutObjectTagging")
     return Statement(
         allow=allow,
         principals=frozenset(_principals(principal, accounts, strict=strict)),
         others=others,
-        actions=Among(tuple(_action(text) for text in _texts(action, "Action")), not_action),
-        resources=Among(
-            tuple(_resource(text, bucket) for text in _texts(resource, "Resource")), not_resource
-        ),
+        actions=actions,
+        resources=resources,
         conditions=conditions,
+    )
+
+
+def _meet(actions: Among, resources: Among, named: list[str], bucket: str) -> bool:
+    """Whether any of the actions is about any of the resources: the bucket, or keys in it."""
+    keys = any("/" in text or "*" in text for text in named)
+    return (keys and any(map(actions.has, OBJECT_ACTIONS))) or (
+        resources.has(ARN + bucket) and any(map(actions.has, ACTIONS - OBJECT_ACTIONS))
     )
 
 

@@ -15,16 +15,29 @@ from bleepstore.exchange import Access, Accounts, Authorizer, Decision
 
 _OWNERS = frozenset({"s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"})
 """What no policy takes from the bucket's owner, who could not mend it otherwise."""
+_OF_VERSIONS = {
+    "s3:DeleteObject": "s3:DeleteObjectVersion",
+    "s3:DeleteObjectTagging": "s3:DeleteObjectVersionTagging",
+    "s3:GetObject": "s3:GetObjectVersion",
+    "s3:GetObjectAcl": "s3:GetObjectVersionAcl",
+    "s3:GetObjectAttributes": "s3:GetObjectVersionAttributes",
+    "s3:GetObjectTagging": "s3:GetObjectVersionTagging",
+    "s3:GetObjectTorrent": "s3:GetObjectVersionTorrent",
+    "s3:PutObjectAcl": "s3:PutObjectVersionAcl",
+    "s3:PutObjectTagging": "s3:PutObjectVersionTagging",
+}
+"""IAM has actions of their own for what is asked of a version by its id."""
 
 
 class PolicyAuthorizer(Authorizer):
     """Votes as the bucket's policy says; abstains where there is none."""
 
-    def __init__(self, accounts: Accounts) -> None:
+    def __init__(self, accounts: Accounts, *, acls: bool) -> None:
         def compiled(document: bytes, bucket: str) -> Policy:
             return compile_policy(document, bucket, accounts)
 
         self._policy = lru_cache(maxsize=256)(compiled)
+        self._acls = acls
 
     async def authorize(self, access: Access) -> Decision:
         """Vote."""
@@ -38,19 +51,37 @@ class PolicyAuthorizer(Authorizer):
         document = await access.exchange.services.metadata.bucket_document(bucket.id, DOCUMENT)
         if document is None:
             return Decision.ABSTAIN
-        verdict = self._policy(document, bucket.name).decide(access, _actions(access))
-        found = access.object
-        if verdict is Decision.ALLOW and found is not None and found.owner != bucket.owner:
+        needed, related = _actions(access)
+        verdict = self._policy(document, bucket.name).decide(access, needed, related)
+        if verdict is Decision.ALLOW and not self._can_allow(access):
             return Decision.ABSTAIN
         return verdict
 
+    def _can_allow(self, access: Access) -> bool:
+        """Whether the bucket's owner is in a position to give this away."""
+        bucket, found, upload, account = access.bucket, access.object, access.upload, access.identity.account
+        assert bucket is not None
+        if account is None and access.exchange.operation.name == "CreateMultipartUpload":
+            return False  # nobody could be told from anybody when the parts come
+        if upload is not None and access.permission.action == "s3:PutObject":
+            # https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions
+            return account is not None and account.id == upload.initiator
+        return found is None or found.owner == bucket.owner or not self._acls
 
-def _actions(access: Access) -> list[str]:
-    """The permission's action, and what the headers of an upload ask for beside it."""
-    actions = [access.permission.action]
-    if actions[0] == "s3:PutObject":
+
+def _actions(access: Access) -> tuple[list[str], list[str]]:
+    """The actions that the request needs, all of them, and those of which a deny holds for it too."""
+    asked = access.permission.action
+    needed = [asked]
+    if asked == "s3:PutObject":
         if asks(access.exchange):
-            actions.append("s3:PutObjectAcl")
+            needed.append("s3:PutObjectAcl")
         if access.exchange.headers.get("x-amz-tagging"):
-            actions.append("s3:PutObjectTagging")
-    return actions
+            needed.append("s3:PutObjectTagging")
+    elif asked == "s3:GetObjectAttributes":
+        needed.append("s3:GetObject")
+    if access.version is None:
+        return needed, []
+    # ``null`` is the very object that a request without a version is about: who was denied that one
+    # does not get it under its other name.
+    return [_OF_VERSIONS.get(action, action) for action in needed], needed

@@ -3,7 +3,8 @@
 Authority: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 and https://docs.aws.amazon.com/AmazonS3/latest/userguide/amazon-s3-policy-keys.html
 What is not known here is refused when the policy is put: a condition that is ignored would allow
-what it was written to prevent.
+what it was written to prevent. A key is in a request only where AWS lists it for the action: what else
+a request brings along under that name was asked of nobody, so anybody could add it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import parse_qsl
 
+from bleepstore.errors import S3Error
 from bleepstore.exchange import Access
+from bleepstore.http.copy_source import parse_copy_source
 from bleepstore.http.dates import iso_time
 
 
@@ -29,6 +32,8 @@ class Unknown(ValueError):
 class Condition:
     """One operator about one key."""
 
+    operator: str
+    """Its name, without ``IfExists``."""
     compare: Callable[[str, Any], bool]
     """Whether the request's value and one of the policy's agree."""
     negated: bool
@@ -78,10 +83,13 @@ def _read(name: str, key: str, values: Any) -> Condition:
         raise Unknown(f"The condition key {key[:128]} has no value")
     compare, convert, negated = known
     try:
-        wanted = tuple(convert(_text(value)) for value in listed)
+        texts = [_text(value) for value in listed]
+        if key == _COPY_SOURCE:
+            texts = [text.removeprefix("/") for text in texts]
+        wanted = tuple(convert(text) for text in texts)
     except ValueError:
         raise Unknown(f"Invalid value of the condition key {key[:128]} for {operator}") from None
-    return Condition(compare, negated, negated or optional, key, wanted)
+    return Condition(operator, compare, negated, negated or optional, key, wanted)
 
 
 def _text(value: Any) -> str:
@@ -138,13 +146,18 @@ def _is_null(found: str, wanted: bool) -> bool:
 
 def _in_network(found: str, wanted: Any) -> bool:
     try:
-        return ipaddress.ip_address(found.partition("%")[0]) in wanted
+        address = ipaddress.ip_address(found.partition("%")[0])
     except ValueError:
         return False
+    # What a socket of both families says of a client by IPv4.
+    return (getattr(address, "ipv4_mapped", None) or address) in wanted
 
 
 def _network(text: str) -> Any:
     return ipaddress.ip_network(text, strict=False)
+
+
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
 def _boolean(text: str) -> bool:
@@ -154,7 +167,7 @@ def _boolean(text: str) -> bool:
 
 
 def _number(text: str) -> float:
-    if len(text) > 32:
+    if len(text) > 32 or not _NUMBER.fullmatch(text):
         raise ValueError(text)
     return float(text)
 
@@ -196,22 +209,55 @@ _OPERATORS: dict[str, _Operator] = {
 
 # --- keys -----------------------------------------------------------------------------------------
 
+_Read = Callable[[Access, str], str | None]
+_ANY: frozenset[str] = frozenset()
+_PUT = frozenset({"s3:PutObject"})
+_PUT_ACL = _PUT | {"s3:PutObjectAcl", "s3:PutBucketAcl"}
+_LISTINGS = frozenset({"ListObjects", "ListObjectsV2", "ListObjectVersions", "ListMultipartUploads"})
+_WHOLE = frozenset({"PutObject", "PostObject", "CopyObject", "CompleteMultipartUpload"})
+_COPY_SOURCE = "s3:x-amz-copy-source"
 
-def _header(name: str) -> Callable[[Access, str], str | None]:
+
+def _header(name: str) -> _Read:
     return lambda access, _: access.exchange.headers.get(name)
 
 
-def _query(name: str) -> Callable[[Access, str], str | None]:
-    return lambda access, _: access.exchange.query.get(name)
+def _listed(name: str) -> _Read:
+    def read(access: Access, _: str) -> str | None:
+        x = access.exchange
+        return x.query.get(name) if x.operation.name in _LISTINGS else None
+
+    return read
 
 
 def _auth_type(access: Access, _: str) -> str | None:
     if access.identity.anonymous:
         return None
-    headers = access.exchange.headers
-    if "authorization" in headers:
-        return "REST-HEADER"
-    return "POST" if access.exchange.operation.name == "PostObject" else "REST-QUERY-STRING"
+    x = access.exchange
+    if x.operation.name == "PostObject":
+        return "POST"
+    return "REST-HEADER" if "authorization" in x.headers else "REST-QUERY-STRING"
+
+
+def _payload(access: Access, _: str) -> str | None:
+    x = access.exchange
+    return x.authentication.payload or x.headers.get("x-amz-content-sha256")
+
+
+def _creates(access: Access, _: str) -> str:
+    return "true" if access.exchange.operation.name in _WHOLE else "false"
+
+
+def _copy_source(access: Access, _: str) -> str | None:
+    """``BUCKET/KEY``, however the header is encoded."""
+    header = access.exchange.headers.get("x-amz-copy-source")
+    if header is None:
+        return None
+    try:
+        source = parse_copy_source(header)
+    except S3Error:
+        return header  # and no source of a copy
+    return f"{source.bucket}/{source.key}"
 
 
 def _existing_tag(access: Access, name: str) -> str | None:
@@ -220,8 +266,11 @@ def _existing_tag(access: Access, name: str) -> str | None:
 
 
 def _asked_tag(access: Access, name: str) -> str | None:
-    header = access.exchange.headers.get("x-amz-tagging", "")
-    return dict(parse_qsl(header, keep_blank_values=True)).get(name)
+    headers = access.exchange.headers
+    if "x-amz-copy-source" in headers and headers.get("x-amz-tagging-directive") != "REPLACE":
+        return None  # its tags are the source's, whatever the header says
+    asked = headers.get("x-amz-tagging", "").encode("latin-1").decode(errors="replace")
+    return dict(parse_qsl(asked, keep_blank_values=True)).get(name)
 
 
 def _user(access: Access, _: str) -> str | None:
@@ -229,37 +278,49 @@ def _user(access: Access, _: str) -> str | None:
     return account.id if account is not None else None
 
 
-_KEYS: dict[str, Callable[[Access, str], str | None]] = {
-    "aws:sourceip": lambda access, _: access.exchange.client or None,
-    "aws:securetransport": lambda access, _: "true" if access.exchange.scheme == "https" else "false",
-    "aws:referer": _header("referer"),
-    "aws:useragent": _header("user-agent"),
-    "aws:currenttime": lambda access, _: iso_time(access.exchange.now),
-    "aws:epochtime": lambda access, _: str(access.exchange.now // 1000),
-    "aws:userid": _user,
-    "aws:username": lambda access, _: access.identity.access_key or None,
-    "aws:principaltype": lambda access, _: "Anonymous" if access.identity.anonymous else "Account",
-    "s3:authtype": _auth_type,
-    "s3:signatureversion": lambda access, _: None if access.identity.anonymous else "AWS4-HMAC-SHA256",
-    "s3:prefix": _query("prefix"),
-    "s3:delimiter": _query("delimiter"),
-    "s3:max-keys": _query("max-keys"),
-    "s3:versionid": _query("versionId"),
-    "s3:if-match": _header("if-match"),
-    "s3:if-none-match": _header("if-none-match"),
-    "s3:existingobjecttag": _existing_tag,
-    "s3:requestobjecttag": _asked_tag,
+_KEYS: dict[str, tuple[_Read, frozenset[str]]] = {
+    "aws:sourceip": (lambda access, _: access.exchange.client or None, _ANY),
+    "aws:securetransport": (
+        lambda access, _: "true" if access.exchange.scheme == "https" else "false",
+        _ANY,
+    ),
+    "aws:referer": (_header("referer"), _ANY),
+    "aws:useragent": (_header("user-agent"), _ANY),
+    "aws:currenttime": (lambda access, _: iso_time(access.exchange.now), _ANY),
+    "aws:epochtime": (lambda access, _: str(access.exchange.now // 1000), _ANY),
+    "aws:userid": (_user, _ANY),
+    "aws:username": (lambda access, _: access.identity.access_key or None, _ANY),
+    "aws:principaltype": (
+        lambda access, _: "Anonymous" if access.identity.anonymous else "Account",
+        _ANY,
+    ),
+    "s3:authtype": (_auth_type, _ANY),
+    "s3:signatureversion": (lambda access, _: access.identity.signature or None, _ANY),
+    "s3:x-amz-content-sha256": (_payload, _ANY),
+    "s3:prefix": (_listed("prefix"), _ANY),
+    "s3:delimiter": (_listed("delimiter"), _ANY),
+    "s3:max-keys": (_listed("max-keys"), _ANY),
+    "s3:versionid": (lambda access, _: access.version, _ANY),
+    "s3:existingobjecttag": (_existing_tag, _ANY),
+    "s3:requestobjecttag": (_asked_tag, _PUT),
+    "s3:objectcreationoperation": (_creates, _PUT),
+    "s3:if-match": (_header("if-match"), _PUT | {"s3:DeleteObject"}),
+    "s3:if-none-match": (_header("if-none-match"), _PUT),
+    _COPY_SOURCE: (_copy_source, _PUT),
     **{
-        f"s3:{name}": _header(name)
+        f"s3:{name}": (_header(name), _PUT_ACL)
         for name in (
             "x-amz-acl",
-            "x-amz-content-sha256",
-            "x-amz-copy-source",
             "x-amz-grant-full-control",
             "x-amz-grant-read",
             "x-amz-grant-read-acp",
             "x-amz-grant-write",
             "x-amz-grant-write-acp",
+        )
+    },
+    **{
+        f"s3:{name}": (_header(name), _PUT)
+        for name in (
             "x-amz-metadata-directive",
             "x-amz-server-side-encryption",
             "x-amz-server-side-encryption-aws-kms-key-id",
@@ -268,6 +329,7 @@ _KEYS: dict[str, Callable[[Access, str], str | None]] = {
         )
     },
 }
+"""How to read a key, and the actions that have it (none named: all)."""
 _TAG_KEYS = frozenset({"s3:existingobjecttag", "s3:requestobjecttag"})
 """Keys that are followed by a slash and the name of a tag."""
 
@@ -275,4 +337,7 @@ _TAG_KEYS = frozenset({"s3:existingobjecttag", "s3:requestobjecttag"})
 def value_of(key: str, access: Access) -> str | None:
     """The value of a condition key in a request, ``None`` where it has none."""
     prefix, _, tag = key.partition("/")
-    return _KEYS[prefix](access, tag)
+    read, actions = _KEYS[prefix]
+    if actions and access.permission.action not in actions:
+        return None
+    return read(access, tag)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from bleepstore.auth.strict_json import read_json
 from bleepstore.errors import S3Error
 
 UNCOVERED = frozenset({"x-amz-signature", "policy", "file", "awsaccesskeyid", "signature"})
@@ -64,7 +65,8 @@ class PostPolicy:
             raise _denied("Policy expired.")
         found = {**fields, "bucket": bucket}
         for condition in self.conditions:
-            if not condition.holds(found.get(condition.field, "")):
+            # A field that is not there is not as any condition wants it: S3 refuses even an empty prefix.
+            if condition.field not in found or not condition.holds(found[condition.field]):
                 raise _denied(f"Policy Condition failed: {condition.said[:512]}")
         covered = {condition.field for condition in self.conditions}
         extra = sorted(
@@ -79,7 +81,7 @@ class PostPolicy:
 def read_policy(encoded: str) -> PostPolicy:
     """The policy of a form's ``policy`` field. Raises S3Error InvalidPolicyDocument."""
     try:
-        document = json.loads(base64.b64decode("".join(encoded.split()), validate=True))
+        document = read_json(base64.b64decode("".join(encoded.split()), validate=True))
     except (binascii.Error, ValueError, RecursionError):
         raise _invalid("Invalid JSON.") from None
     if not isinstance(document, dict):
@@ -92,7 +94,8 @@ def read_policy(encoded: str) -> PostPolicy:
     read, length = [], None
     for condition in conditions:
         if isinstance(condition, list) and condition and _word(condition[0]) == "content-length-range":
-            length = _length(condition)
+            least, most = _length(condition)
+            length = (max(least, length[0]), min(most, length[1])) if length else (least, most)
         else:
             read += _conditions(condition)
     return PostPolicy(_expiration(document.get("expiration")), tuple(read), length)
@@ -124,8 +127,8 @@ def _value(value: Any) -> str:
 
 def _length(condition: list[Any]) -> tuple[int, int]:
     try:
-        least, most = (int(bound) for bound in condition[1:])
-    except (TypeError, ValueError):
+        least, most = (int(_value(bound)) for bound in condition[1:])
+    except ValueError:
         raise _invalid("Invalid content-length-range.") from None
     if not 0 <= least <= most:
         raise _invalid("Invalid content-length-range.")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hmac
 from collections.abc import Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote_to_bytes
 
@@ -80,7 +81,7 @@ class SignatureV2(Authenticator):
         access_key, signature = fields.get("awsaccesskeyid"), fields.get("signature")
         if access_key is None or signature is None or "policy" not in fields:
             return None
-        return self._identity(access_key, fields["policy"], signature)
+        return self._identity(access_key, fields["policy"].encode().decode("latin-1"), signature)
 
     def _verified(self, x: Exchange, access_key: str, signature: str, date: str) -> Authentication:
         # The query is not signed as a whole: what would make it another operation must be.
@@ -104,12 +105,14 @@ class SignatureV2(Authenticator):
                 StringToSign=text,
                 SignatureProvided=signature[:256],
             )
-        return Identity(account=account, access_key=access_key)
+        return Identity(account=account, access_key=access_key, signature=SCHEME.strip())
 
 
 def _check_clock(x: Exchange, date: str) -> None:
     try:
-        at = int(parsedate_to_datetime(date).timestamp() * 1000)
+        read = parsedate_to_datetime(date)
+        # RFC 5322's ``-0000`` is UTC too.
+        at = int((read if read.tzinfo is not None else read.replace(tzinfo=UTC)).timestamp() * 1000)
     except (TypeError, ValueError, OverflowError):
         raise S3Error(
             "AccessDenied", "AWS authentication requires a valid Date or x-amz-date header"

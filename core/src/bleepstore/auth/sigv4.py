@@ -115,7 +115,7 @@ class SignatureV4(Authenticator):
         if claim.payload in _SIGNED_STREAMING:
             signer = RunningSignature(claim.key, claim.date, claim.scope, claim.signature)
         return Authentication(
-            identity=Identity(account=claim.account, access_key=claim.access_key),
+            identity=Identity(account=claim.account, access_key=claim.access_key, signature=ALGORITHM),
             chunk_signer=signer,
             signed_headers=claim.names,
             query_checksums_signed=claim.presigned,
@@ -160,7 +160,7 @@ class SignatureV4(Authenticator):
                 StringToSign=fields["policy"],
                 SignatureProvided=fields["x-amz-signature"][:256],
             )
-        return Identity(account=account, access_key=access_key)
+        return Identity(account=account, access_key=access_key, signature=ALGORITHM)
 
     # --- the Authorization header -----------------------------------------------------------------
 

@@ -141,7 +141,9 @@ class Pipeline:
             if not await self._allowed(x, MAY_LIST, x.bucket):
                 raise S3Error("AccessDenied")
             raise _missing(x.key or "", x.query.get("versionId"))
-        if not await self._allowed(x, permission, x.bucket, x.object, x.upload, x.key):
+        if not await self._allowed(
+            x, permission, x.bucket, x.object, x.upload, x.key, x.query.get("versionId")
+        ):
             # Where a bucket is, S3 tells everybody: SDKs find it out by a HeadBucket that is not signed.
             region = {"x-amz-bucket-region": x.services.settings.server.region}
             raise S3Error("AccessDenied", headers=region if operation.name == "HeadBucket" else None)
@@ -167,7 +169,7 @@ class Pipeline:
             if not await self._allowed(x, MAY_LIST, bucket):
                 raise S3Error("AccessDenied")
             raise _missing(address.key, address.version)
-        if not await self._allowed(x, permission, bucket, found, None, address.key):
+        if not await self._allowed(x, permission, bucket, found, None, address.key, address.version):
             raise S3Error("AccessDenied")
         return CopySource(bucket=bucket, object=found, version=address.version)
 
@@ -179,6 +181,7 @@ class Pipeline:
         found: ObjectRecord | None = None,
         upload: UploadRecord | None = None,
         key: str | None = None,
+        version: str | None = None,
     ) -> bool:
         access = Access(
             identity=x.authentication.identity,
@@ -187,6 +190,7 @@ class Pipeline:
             object=found,
             upload=upload,
             key=key,
+            version=version,
             exchange=x,
         )
         return await allowed(self._services, access)

@@ -151,7 +151,9 @@ async def _tags(x: Exchange, source: CopySource) -> bytes | None:
     """The tags of the copy. Whoever may read the source's bytes may not therefore read its tags."""
     if _directive(x, "x-amz-tagging-directive"):
         return tags_from_header(x.headers.get("x-amz-tagging"))
-    if source.object.tags is not None and not await may_read_tags(x, source.object, source.bucket):
+    if source.object.tags is not None and not await may_read_tags(
+        x, source.object, source.bucket, source.version
+    ):
         raise S3Error("AccessDenied")
     return source.object.tags
 

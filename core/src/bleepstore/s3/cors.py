@@ -10,6 +10,7 @@ from bleepstore.commands import PutBucketDocument
 from bleepstore.errors import S3Error
 from bleepstore.exchange import Exchange, Reply
 from bleepstore.http.cors import DOCUMENT, METHODS
+from bleepstore.http.headers import is_header
 from bleepstore.s3.documents import XML_TYPE, read_document
 from bleepstore.xml.shapes import CORSConfiguration, CORSRule
 
@@ -72,6 +73,8 @@ def _check(rule: CORSRule) -> None:
                 message = f'{name} "{value[:256]}" can not have more than one wildcard.'
                 raise S3Error("InvalidRequest", message)
     for value in rule.expose_headers:
+        if not value or not is_header(value.lower(), ""):
+            raise S3Error("InvalidRequest", f'ExposeHeader "{value[:256]}" is no name of a header.')
         if "*" in value:
             message = (
                 f'ExposeHeader "{value[:256]}" contains wildcard. We currently do not support wildcard '

@@ -76,6 +76,7 @@ async def _delete_one(x: Exchange, entry: ObjectIdentifier) -> DeletedObject | E
             permission=x.operation.permission,
             bucket=x.bucket,
             key=key,
+            version=version,
             exchange=x,
         )
         if not await allowed(x.services, access):

@@ -15,6 +15,7 @@ from bleepstore.xml.shapes import PolicyStatus
 
 async def get_bucket_policy(x: Exchange) -> Reply:
     """GetBucketPolicy: the text as it was put."""
+    _refuse_strangers(x)
     return Reply(headers={"content-type": "application/json"}, body=await _stored(x))
 
 
@@ -28,6 +29,7 @@ async def get_bucket_policy_status(x: Exchange) -> Reply:
 async def put_bucket_policy(x: Exchange) -> Reply:
     """PutBucketPolicy: replace the policy; one that is not wholly understood is refused."""
     assert x.bucket is not None
+    _refuse_strangers(x)
     body = await read_body(x)
     check(body, x.bucket.name, x.services.accounts)
     return await _set(x, body)
@@ -35,7 +37,16 @@ async def put_bucket_policy(x: Exchange) -> Reply:
 
 async def delete_bucket_policy(x: Exchange) -> Reply:
     """DeleteBucketPolicy: 204 whether or not there was one."""
+    _refuse_strangers(x)
     return await _set(x, None)
+
+
+def _refuse_strangers(x: Exchange) -> None:
+    """Whatever a policy allows, the policy itself is the owner's. Raises S3Error MethodNotAllowed."""
+    assert x.bucket is not None
+    account = x.identity.account
+    if account is None or account.id != x.bucket.owner:
+        raise S3Error("MethodNotAllowed", Method=x.method, ResourceType="BUCKETPOLICY")
 
 
 async def _stored(x: Exchange) -> bytes:

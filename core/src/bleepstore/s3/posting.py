@@ -7,7 +7,7 @@ signature. Who signs nothing needs a bucket that lets everybody write.
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from bleepstore import xml
 from bleepstore.auth.post_policy import PostPolicy, read_policy
@@ -115,14 +115,21 @@ def _headers(x: Exchange, fields: dict[str, str]) -> dict[str, str]:
     return headers
 
 
+def _split(url: str) -> SplitResult | None:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return None
+
+
 def _reply(x: Exchange, made: Reply, fields: dict[str, str]) -> Reply:
     assert x.bucket is not None
     assert x.key is not None
     etag = made.headers["etag"]
     target = fields.get("success_action_redirect") or fields.get("redirect")
     if target:
-        parts = urlsplit(target)
-        if parts.scheme in ("http", "https") and parts.netloc and target.isprintable():
+        parts = _split(target)
+        if parts is not None and parts.scheme in ("http", "https") and parts.netloc and target.isprintable():
             said = [("bucket", x.bucket.name), ("key", x.key), ("etag", etag)]
             query = urlencode(parse_qsl(parts.query, keep_blank_values=True) + said, quote_via=quote)
             location = urlunsplit((parts.scheme, parts.netloc, parts.path, query, parts.fragment))

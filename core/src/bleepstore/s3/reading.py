@@ -91,7 +91,7 @@ async def object_headers(x: Exchange, found: ObjectRecord) -> dict[str, str]:
         headers |= metadata_headers(attributes.metadata)
     if attributes.storage_class != "STANDARD":
         headers["x-amz-storage-class"] = attributes.storage_class
-    if found.tags is not None and await may_read_tags(x, found):
+    if found.tags is not None and await may_read_tags(x, found, x.bucket, x.query.get("versionId")):
         headers["x-amz-tagging-count"] = str(tag_count(found.tags))
     if "versionId" in x.query:
         headers["x-amz-version-id"] = found.version or "null"

@@ -151,14 +151,17 @@ READ_TAGS = Permission(action="s3:GetObjectTagging", right=AclRight.OWNER, on=Sc
 """What GetObjectTagging asks for, and whatever else tells of tags or copies them."""
 
 
-async def may_read_tags(x: Exchange, found: ObjectRecord, bucket: BucketRecord | None = None) -> bool:
-    """Whether the caller may read the tags of an object (of ``bucket``, the request's by default)."""
+async def may_read_tags(
+    x: Exchange, found: ObjectRecord, bucket: BucketRecord | None, version: str | None
+) -> bool:
+    """Whether the caller may read the tags of an object that was asked for as ``version`` of its key."""
     access = Access(
         identity=x.identity,
         permission=READ_TAGS,
-        bucket=bucket or x.bucket,
+        bucket=bucket,
         object=found,
         key=found.key,
+        version=version,
         exchange=x,
     )
     return await allowed(x.services, access)
