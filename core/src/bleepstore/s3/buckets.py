@@ -7,8 +7,6 @@ must name, also after the operator renamed it.
 
 from __future__ import annotations
 
-from html import escape
-
 from bleepstore import xml
 from bleepstore.auth.acl import bucket_acl_from_headers
 from bleepstore.commands import CreateBucket, DeleteBucket, PutBucketDocument
@@ -21,7 +19,13 @@ from bleepstore.s3 import tagging
 from bleepstore.s3.bucket_names import check_bucket_name
 from bleepstore.s3.documents import XML_TYPE, document, read_body
 from bleepstore.s3.paging import invalid_argument, make_token, read_token
-from bleepstore.xml.shapes import Bucket, CreateBucketConfiguration, ListAllMyBucketsResult, Owner
+from bleepstore.xml.shapes import (
+    Bucket,
+    CreateBucketConfiguration,
+    ListAllMyBucketsResult,
+    LocationConstraint,
+    Owner,
+)
 
 MOST_BUCKETS = 10_000
 """The most buckets of one ListBuckets page, and how many there are without ``max-buckets``."""
@@ -226,10 +230,4 @@ async def head_bucket(x: Exchange) -> Reply:
 async def get_bucket_location(x: Exchange) -> Reply:
     """GetBucketLocation: the region, or nothing for us-east-1."""
     region = x.services.settings.server.region
-    text = "" if region == CLASSIC_REGION else escape(region)
-    # The one document of S3 whose root element is itself the text: no shape describes it.
-    body = (
-        '<?xml version="1.0" encoding="UTF-8"?>\n<LocationConstraint '
-        f'xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{text}</LocationConstraint>'
-    )
-    return Reply(headers={"content-type": XML_TYPE}, body=body.encode())
+    return document(LocationConstraint(region=None if region == CLASSIC_REGION else region))
