@@ -196,6 +196,13 @@ def test_a_mistake_in_the_file_is_one_line_and_code_2(run, command):
     )
 
 
+def test_config_check_finds_what_serve_would_refuse(run):
+    Path("bleepstore.yaml").write_text("server: {host: 0.0.0.0}")
+    code, out, err = run("config", "check")
+    assert (code, out) == (2, "")
+    assert err.startswith("bleepstore: server.host: 0.0.0.0 can be reached from outside")
+
+
 def test_config_check_tells_of_unknown_variables(run, monkeypatch):
     monkeypatch.setenv("BLEEPSTORE_SERVER_PROT", "1")
     warning = "BLEEPSTORE_SERVER_PROT: no such setting, did you mean BLEEPSTORE_SERVER_PORT?"

@@ -148,7 +148,6 @@ def _add_serve(commands: Any) -> None:
 
 def _serve(options: argparse.Namespace) -> int:
     from bleepstore import logs, supervisor
-    from bleepstore.config import ConfigError
 
     overrides: dict[str, Any] = {}
     if options.directory is not None:
@@ -165,16 +164,25 @@ def _serve(options: argparse.Namespace) -> int:
 
         settings = replace(settings, buckets=(*settings.buckets, *options.bucket))
     server = settings.server
-    if not loaded.credentials and not supervisor.is_loopback(server.host):
-        raise ConfigError(
-            f"server.host: {server.host} can be reached from outside, and no credentials are configured: set "
-            "auth.access_key and auth.secret_key (BLEEPSTORE_AUTH_ACCESS_KEY, BLEEPSTORE_AUTH_SECRET_KEY)"
-        )
+    _check_exposure(loaded)
     logs.configure(json_lines=options.json_logs)
     _warn(loaded)
     sockets = supervisor.bind(server.host, server.port)
     port = sockets[0].getsockname()[1]
     return supervisor.run(settings, plugins, sockets, lambda: _say(_banner(loaded, port, path)))
+
+
+def _check_exposure(loaded: Configuration) -> None:
+    """The documented key pair is for this machine alone, unless somebody wrote it down."""
+    from bleepstore.config import ConfigError
+    from bleepstore.supervisor import is_loopback
+
+    host = loaded.settings.server.host
+    if not loaded.credentials and not is_loopback(host):
+        raise ConfigError(
+            f"server.host: {host} can be reached from outside, and no credentials are configured: set "
+            "auth.access_key and auth.secret_key (BLEEPSTORE_AUTH_ACCESS_KEY, BLEEPSTORE_AUTH_SECRET_KEY)"
+        )
 
 
 def _warn(loaded: Configuration) -> None:
@@ -319,6 +327,7 @@ def _add_config(commands: Any) -> None:
 
 def _config_check(options: argparse.Namespace) -> int:
     loaded, _, path = _read(options.config)
+    _check_exposure(loaded)
     for warning in loaded.warnings:
         _say(f"warning: {warning}")
     _say(f"{path or 'no file'}: ok")

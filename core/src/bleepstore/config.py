@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import importlib_metadata
+
 from bleepstore.config_file import ConfigError, Path_, dotted, read_file
 from bleepstore.config_rules import check_settings
 from bleepstore.config_tree import Given, SettingsTree
@@ -190,8 +192,17 @@ def _check_choice(settings: Settings, at: Path_, names: Collection[str] | None, 
         raise ConfigError(f"{where(*at)}: the plugin {name} is disabled ({where('plugins', 'disabled')})")
     package = PACKAGES.get((kind, name))
     if package is not None:
-        raise ConfigError(f"{where(*at)}: {name} is not installed: pip install {package}")
+        raise ConfigError(f"{where(*at)}: {_how_to_install(name, package)}")
     raise ConfigError(f"{where(*at)}: no plugin provides {name!r}{nearest(name, names)}")
+
+
+def _how_to_install(name: str, package: str) -> str:
+    try:
+        version = importlib_metadata.version(package)
+    except importlib_metadata.PackageNotFoundError:
+        return f"{name} is not installed: pip install {package}"
+    # The first releases of some distributions only hold their place.
+    return f"{package} {version} does not provide {name}: pip install --upgrade {package}"
 
 
 def _check_complete(settings: Settings, tree: SettingsTree, given: Mapping[Path_, Given]) -> None:

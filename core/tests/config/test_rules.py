@@ -34,6 +34,19 @@ def test_an_engine_that_is_not_installed_prints_the_line_that_installs_it(
     assert message == f"c.yaml:2: {section}.{key}: {name} is not installed: pip install {package}"
 
 
+def test_an_installed_distribution_that_only_holds_its_place_is_to_be_upgraded(
+    load_text, tmp_path, monkeypatch
+):
+    info = tmp_path / "site" / "bleepstore_backend_gcp-0.1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: bleepstore-backend-gcp\nVersion: 0.1.0\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    assert refused(load_text, "storage: {backend: gcp}") == (
+        "c.yaml:1: storage.backend: bleepstore-backend-gcp 0.1.0 does not provide gcp: "
+        "pip install --upgrade bleepstore-backend-gcp"
+    )
+
+
 def test_an_engine_nobody_knows_names_the_nearest(load_text):
     message = refused(load_text, "storage:\n  backend: lcal\n")
     assert message == "c.yaml:2: storage.backend: no plugin provides 'lcal', did you mean local?"
