@@ -20,7 +20,7 @@ from botocore.client import Config
 from endpoint import NAME, SCRIPTS, TOOLS, Authority, Endpoint
 from server_process import FIRST, ServerProcess
 
-PATIENCE = 170.0
+PATIENCE = 300.0
 """Seconds that one client may take for its whole exercise."""
 
 Covered = Callable[[str, Iterable[str]], None]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from operations import KEYS, LISTING, OBJECTS, READING
+from operations import KEYS, LISTING, OBJECTS, PRESIGNED, READING
 
 
 def test_django_storages(run_script: Callable[..., None]) -> None:
@@ -10,7 +10,7 @@ def test_django_storages(run_script: Callable[..., None]) -> None:
         *OBJECTS,
         *READING,
         *KEYS,
-        "presigned GET",
+        *PRESIGNED,
         *LISTING,
         "content type and compression",
         "exists",

@@ -48,6 +48,9 @@ class Django:
     def presigned_get(self, key):
         return presigner.url(key)
 
+    def presigned_put(self, key):
+        return presigner.url(key, http_method="PUT")
+
 
 exercise(Django())
 with doing("exists"):

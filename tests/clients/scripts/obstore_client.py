@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import obstore
-from exercise import BUCKET, LARGE, SECURE, doing, exercise, finish, same, stored
+from exercise import BUCKET, LARGE, SECURE, SMALL, doing, exercise, finish, same, stored
 from obstore.exceptions import AlreadyExistsError, PreconditionError
 from obstore.store import S3Store
 
@@ -94,6 +94,16 @@ with doing("put if unchanged"):
     else:
         raise AssertionError("a put over a changed object succeeded")
     stored("twice", b"2")
+with doing("copy if absent"):  # only when told how: here, as the end of a conditional multipart upload
+    careful = S3Store(BUCKET, copy_if_not_exists="multipart", **options)
+    obstore.copy(careful, "small", "fresh", overwrite=False)
+    try:
+        obstore.copy(careful, "large", "fresh", overwrite=False)
+    except AlreadyExistsError:
+        pass
+    else:
+        raise AssertionError("copied over an object")
+    stored("fresh", SMALL)
 with doing("get if changed"):
     tag = obstore.head(store, "small")["e_tag"]
     try:
