@@ -210,6 +210,23 @@ def test_a_copy_takes_the_action_of_the_version_that_it_names(other, s3, filled,
         other.copy_object(Bucket=filled, Key="copy", CopySource={**source, "VersionId": "null"})
 
 
+def test_a_plus_in_the_source_of_a_copy_does_not_hide_it(s3, make_client, filled, put_policy):
+    """A bare plus is itself where no key has a space there: the policy is asked about what is copied."""
+    s3.put_object(Bucket=filled, Key="a+b", Body=b"content")
+    s3.put_object(Bucket=filled, Key="c+d", Body=b"content")
+    source = {"s3:x-amz-copy-source": f"{filled}/a+*"}
+    put_policy(statement("Deny", "s3:PutObject", "{}/*", StringLike=source))
+    client = make_client()
+
+    def bare(request, **_):
+        request.headers["x-amz-copy-source"] = request.headers["x-amz-copy-source"].replace("%2B", "+")
+
+    client.meta.events.register_first("before-sign.s3.CopyObject", bare)
+    with refused("AccessDenied", 403):
+        client.copy_object(Bucket=filled, Key="copy", CopySource=f"{filled}/a+b")
+    client.copy_object(Bucket=filled, Key="copy", CopySource=f"{filled}/c+d")
+
+
 @pytest.mark.parametrize(
     ("made", "public"),
     [

@@ -160,6 +160,10 @@ class Pipeline:
         if found is None and "+" in header:
             address = parse_copy_source(header, literal_plus=True)
             bucket, found = await self._metadata.object(address.bucket, address.key, address.version)
+            # What was allowed, where a policy looks at the source, was a copy of the other key.
+            x.headers = {**x.headers, "x-amz-copy-source": header.replace("+", "%2B")}
+            if not await self._allowed(x, x.operation.permission, x.bucket, None, x.upload, x.key):
+                raise S3Error("AccessDenied")
         if bucket is None:
             raise S3Error("NoSuchBucket", BucketName=address.bucket)
         expected = x.headers.get("x-amz-source-expected-bucket-owner")
