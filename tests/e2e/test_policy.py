@@ -218,10 +218,10 @@ def test_a_plus_in_the_source_of_a_copy_does_not_hide_it(s3, make_client, filled
     put_policy(statement("Deny", "s3:PutObject", "{}/*", StringLike=source))
     client = make_client()
 
-    def bare(request, **_):
-        request.headers["x-amz-copy-source"] = request.headers["x-amz-copy-source"].replace("%2B", "+")
+    def bare(params, **_):
+        params["headers"]["x-amz-copy-source"] = params["headers"]["x-amz-copy-source"].replace("%2B", "+")
 
-    client.meta.events.register_first("before-sign.s3.CopyObject", bare)
+    client.meta.events.register("before-call.s3.CopyObject", bare)
     with refused("AccessDenied", 403):
         client.copy_object(Bucket=filled, Key="copy", CopySource=f"{filled}/a+b")
     client.copy_object(Bucket=filled, Key="copy", CopySource=f"{filled}/c+d")
