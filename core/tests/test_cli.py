@@ -67,6 +67,19 @@ def test_without_a_command_there_is_help_and_code_2(run):
     assert all(re.search(rf"^ +{command} ", out, re.MULTILINE) for command in COMMANDS)
 
 
+def test_there_is_help_whatever_is_wrong(run):
+    Path("bleepstore.yaml").write_text("plugins: {disabled: [no-such-plugin]}")
+    code, out, err = run("--help")
+    assert (code, err) == (0, "")
+    assert "serve" in out
+    assert run("greet") == (
+        2,
+        "",
+        "bleepstore: bleepstore.yaml:1: plugins.disabled: no plugin is named 'no-such-plugin'; "
+        "there are admin, auth, s3, sqlite, upkeep, local\n",
+    )
+
+
 def test_an_unknown_command_is_code_2(run):
     code, _, err = run("srve")
     assert code == 2

@@ -6,6 +6,7 @@ Whatever is wrong with what was asked for is one line on standard error, and exi
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shlex
@@ -83,7 +84,11 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     _add_config_option(plugins)
     plugins.set_defaults(run=_plugins)
     _add_config(commands)
-    if not given or given[0] not in (*commands.choices, "--version"):
+    if not given or given[0] in ("-h", "--help"):
+        # Whoever asks for help may need it because of what is refused here.
+        with contextlib.suppress(Exception):
+            _add_plugin_commands(commands)
+    elif given[0] not in (*commands.choices, "--version"):
         _add_plugin_commands(commands)
     return parser
 

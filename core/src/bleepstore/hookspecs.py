@@ -1,7 +1,8 @@
 """The hooks. One sentence each says what a plugin may return; nothing else is here.
 
 Every hook runs while the server starts or stops. Lists of all plugins are concatenated in the
-order of plugin names, built-ins first. A misspelt hook refuses to start.
+order of plugin names, built-ins first (``tryfirst`` before all, ``trylast`` after all). A misspelt
+hook refuses to start.
 """
 
 from __future__ import annotations
