@@ -20,8 +20,11 @@ from bleepstore.commands import (
 )
 from bleepstore.sqlite.codec import _RECORDS, Undecodable, decode, decode_command, encode
 from bleepstore.sqlite.state import State
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""How long an example takes depends on what else the machine does."""
 
 COMMANDS = [
     kind
@@ -68,6 +71,7 @@ def test_every_command_can_be_encoded_and_applied(new_database: Any) -> None:
     assert set(COMMANDS) == set(State(new_database())._appliers)
 
 
+@patient
 @given(any_value)
 def test_what_is_encoded_comes_back(value: Any) -> None:
     again = decode(encode(value))
@@ -75,16 +79,19 @@ def test_what_is_encoded_comes_back(value: Any) -> None:
     assert type(again) is type(value)
 
 
+@patient
 @given(any_command)
 def test_a_command_comes_back_as_a_command(command: Command) -> None:
     assert decode_command(memoryview(encode(command))) == command
 
 
+@patient
 @given(any_value, any_value)
 def test_values_are_equal_where_their_bytes_are(one: Any, two: Any) -> None:
     assert (one == two) is (encode(one) == encode(two))
 
 
+@patient
 @given(st.dictionaries(st.text(max_size=5), st.text(max_size=5), min_size=2), st.randoms())
 def test_order_in_which_a_mapping_was_filled_does_not_show(
     given_headers: dict[str, str], chance: Any
@@ -98,6 +105,7 @@ def test_lists_and_buffers_are_encoded_as_what_they_equal() -> None:
     assert encode([1, [b"2"]]) == encode((1, (bytearray(b"2"),)))
 
 
+@patient
 @given(st.integers(-(1 << 200), 1 << 200))
 @example(-128)
 @example(-129)
@@ -173,6 +181,7 @@ def test_a_value_that_is_no_command_is_no_command() -> None:
         decode_command(encode(Content(size=1)))
 
 
+@patient
 @given(st.binary(max_size=60))
 def test_random_bytes_are_undecodable_and_nothing_else(data: bytes) -> None:
     for attempt in (data, b"\x01" + data):
@@ -180,6 +189,7 @@ def test_random_bytes_are_undecodable_and_nothing_else(data: bytes) -> None:
             decode(attempt)
 
 
+@patient
 @given(any_command, st.data())
 def test_damaged_commands_are_undecodable_and_nothing_else(command: Command, data: st.DataObject) -> None:
     damaged = bytearray(encode(command))

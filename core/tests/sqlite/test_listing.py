@@ -8,8 +8,11 @@ import pytest
 from bleepstore.metadata import UploadRecord
 from bleepstore.sqlite.listing import objects_page, uploads_page
 from bleepstore.testing.metadata.listings import model_listing, names
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""How long an example takes depends on what else the machine does."""
 
 NewDatabase = Callable[[], sqlite3.Connection]
 
@@ -30,6 +33,7 @@ def fill(db: sqlite3.Connection, found: set[str]) -> None:
     )
 
 
+@patient
 @given(st.sets(keys, max_size=25), texts, delimiters, texts, limits)
 @example({"a/b", "a/c", "a0"}, "", "/", "a/", 1000)
 @example({"a/b", "a/c", "a0"}, "", "/", "a/b", 1000)
@@ -48,6 +52,7 @@ def test_page_equals_the_beginning_of_a_sorted_list(
     assert page.truncated is (len(wanted) > limit)
 
 
+@patient
 @given(st.sets(keys, max_size=25), texts, delimiters, st.sampled_from([1, 2, 3]))
 def test_pages_joined_are_the_whole_listing(
     new_database: NewDatabase, found: set[str], prefix: str, delimiter: str, limit: int
@@ -65,6 +70,7 @@ def test_pages_joined_are_the_whole_listing(
     assert joined == model_listing(found, prefix, delimiter, "")
 
 
+@patient
 @given(
     st.lists(st.tuples(keys, st.integers(0, 3), st.booleans()), max_size=20),
     texts,

@@ -13,7 +13,7 @@ from bleepstore.metadata import BucketRecord, ObjectRecord, Reason, Refused, Upl
 from bleepstore.sqlite.engine import SqliteEngine
 from bleepstore.testing.metadata import Store
 from bleepstore.testing.metadata.listings import model_listing, names
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -196,4 +196,6 @@ class EngineAgainstDict(RuleBasedStateMachine):
 
 
 TestEngineAgainstDict = EngineAgainstDict.TestCase
-TestEngineAgainstDict.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
+TestEngineAgainstDict.settings = settings(
+    max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)

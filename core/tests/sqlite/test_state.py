@@ -14,8 +14,11 @@ from bleepstore.commands import Command
 from bleepstore.metadata import Attributes, Checksum, Refused
 from bleepstore.sqlite.codec import decode, encode
 from bleepstore.sqlite.state import State
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""How long an example takes depends on what else the machine does."""
 
 NewDatabase = Callable[[], sqlite3.Connection]
 KEYS = ("a", "a/b", "é", "z")
@@ -167,6 +170,7 @@ class Replica:
         return list(self.connection.iterdump())
 
 
+@patient
 @given(intents, st.integers(2, 20))
 def test_same_commands_give_the_same_database(
     new_database: NewDatabase, wanted: list[Intent], group: int
@@ -178,7 +182,7 @@ def test_same_commands_give_the_same_database(
     assert one.content() == two.content()
 
 
-@settings(max_examples=300)
+@settings(patient, max_examples=300)
 @given(intents)
 def test_every_name_of_a_blob_is_counted(new_database: NewDatabase, wanted: list[Intent]) -> None:
     replica = Replica(new_database())
@@ -187,6 +191,7 @@ def test_every_name_of_a_blob_is_counted(new_database: NewDatabase, wanted: list
         check_blobs(replica.connection)
 
 
+@patient
 @given(intents)
 def test_refused_commands_change_nothing_but_the_index(
     new_database: NewDatabase, wanted: list[Intent]
@@ -203,6 +208,7 @@ def test_refused_commands_change_nothing_but_the_index(
     assert applied == len(wanted)
 
 
+@patient
 @given(intents)
 def test_database_read_again_after_a_rollback_goes_on_the_same(
     new_database: NewDatabase, wanted: list[Intent]
@@ -330,3 +336,33 @@ def test_nothing_is_left_of_what_was_deleted_and_forgotten(new_database: NewData
     ):
         assert replica.connection.execute(f"SELECT * FROM {table}").fetchall() == [], table
     assert replica.connection.execute("SELECT * FROM garbage").fetchall() == []
+
+
+def test_events_that_no_sink_will_read_are_not_kept(new_database: NewDatabase) -> None:
+    """Neither before the first sink, nor after the last, nor below every cursor."""
+    replica = Replica(new_database())
+
+    def kept() -> int:
+        (count,) = replica.connection.execute("SELECT count(*) FROM events").fetchone()
+        return int(count)
+
+    def put(key: str) -> Command:
+        return c.CommitObject(
+            id=key,
+            at=1,
+            bucket=1,
+            key=key,
+            content=c.Content(size=0),
+            etag="e",
+            owner="o",
+            attributes=Attributes(),
+        )
+
+    replica.run([c.CreateBucket(id="1", at=1, name="b", owner="o", region="r"), put("before")])
+    assert kept() == 0
+    replica.run([c.FollowEvents(id="2", at=1, sinks=("s",)), put("1"), put("2")])
+    assert kept() == 2
+    replica.run([c.MoveCursor(id="3", at=1, sink="s", seq=replica.state.seq)])
+    assert kept() == 0
+    replica.run([put("3"), c.FollowEvents(id="4", at=1, sinks=()), put("after")])
+    assert kept() == 0

@@ -215,7 +215,8 @@ class SqliteEngine(MetadataEngine):
         except (MetadataFailed, OSError, sqlite3.Error) as error:
             # Nothing of it was sent: this process could have become the writer, and did not.
             raise MetadataBusy(f"the writer role cannot be taken: {error}") from error
-        return await asyncio.shield(taker.submit(command))
+        # A caller that is cancelled takes the future with it, and the command runs all the same.
+        return await taker.submit(command)
 
     # --- reads ------------------------------------------------------------------------------------------
 
