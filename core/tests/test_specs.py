@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
+from bleepstore.auth.policy_conditions import _KEYS as CONDITION_KEYS
+from bleepstore.auth.policy_conditions import _OPERATORS as CONDITION_OPERATORS
 from bleepstore.errors import CODES
 from bleepstore.operations import AclRight, Operation, Scope
 from bleepstore.s3.table import ROWS
@@ -113,6 +116,17 @@ def test_errors_in_tables_are_codes_with_their_status(name: str) -> None:
             for status, codes in re.findall(r"\b([345]\d\d) ((?:[A-Z]\w{7,}(?:, )?)+)", cell):
                 for code in codes.removesuffix(", ").split(", "):
                     assert CODES.get(code, (None,))[0] == int(status), (cell, code)
+
+
+def test_the_conditions_of_bucket_policies_are_those_that_are_understood() -> None:
+    text = page("s3-authentication.md").partition("\n### Conditions\n")[2]
+    spans = [span.lower() for cells in table_rows(text) for span in re.findall(r"`(\w+:[^`]+)`", cells[0])]
+    listed = [span.partition("/")[0] for span in spans]
+    assert {key for key in CONDITION_KEYS if not any(fnmatchcase(key, name) for name in listed)} == set()
+    assert {name for name in listed if not any(fnmatchcase(key, name) for key in CONDITION_KEYS)} == set()
+    named = set(re.findall(r"`(\w+)`", text.partition("\n| key |")[0]))
+    families = {family + order for family in ("Numeric", "Date") for order in named}
+    assert {operator for operator in CONDITION_OPERATORS if operator not in named | families} == set()
 
 
 def test_the_schema_page_has_exactly_the_tables_and_columns_of_the_database() -> None:
