@@ -1,6 +1,7 @@
 // aws-sdk-js v3: the client with its defaults, lib-storage, the presigner, checksums.
 
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { lookup } from "node:dns";
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
@@ -187,8 +188,14 @@ await doing("conditional get", async () => {
   await assert.rejects(bodyOf("small", { IfNoneMatch: ETag }), (error) => error.$metadata.httpStatusCode === 304);
 });
 
-// What the client has not built in it takes from the package beside it. (Not MD5: it announces that as a
-// checksum and then sends Content-MD5, which S3 documents to refuse.)
+// What the client has not built in it takes from the package beside it, and MD5 from the caller.
+await doing("checksum MD5", async () => {
+  const ChecksumMD5 = createHash("md5").update(SMALL).digest("base64");
+  await s3.send(new PutObjectCommand({ Bucket, Key: "sum/MD5", Body: SMALL, ChecksumMD5 }));
+  const found = await s3.send(new HeadObjectCommand({ Bucket, Key: "sum/MD5", ChecksumMode: "ENABLED" }));
+  assert.equal(found.ChecksumMD5, ChecksumMD5);
+  assertBytes(await bodyOf("sum/MD5"), SMALL);
+});
 const checksumAlgorithms = { SHA512: Sha512, XXHASH64: Xxh64, XXHASH3: Xxh3_64, XXHASH128: Xxh3_128 };
 const complete = new S3Client({ checksumAlgorithms });
 const BUILT_IN = ["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"];
@@ -227,12 +234,12 @@ for (const ChecksumAlgorithm of BUILT_IN) {
 await doing("virtual host", async () => {
   const home = (hostname, options, callback) => lookup("127.0.0.1", options, callback);
   const agents = { httpAgent: new HttpAgent({ lookup: home }), httpsAgent: new HttpsAgent({ lookup: home }) };
-  const endpoint = `${URL_OF_SERVER.protocol}//localhost:${URL_OF_SERVER.port}`;
+  const endpoint = `${URL_OF_SERVER.protocol}//s3.localhost:${URL_OF_SERVER.port}`;
   const byName = new S3Client({ endpoint, requestHandler: agents });
   await byName.send(new PutObjectCommand({ Bucket, Key: "by//name/", Body: SMALL }));
   stored("by//name/", SMALL);
   const url = await getSignedUrl(byName, new GetObjectCommand({ Bucket, Key: "by//name/" }));
-  assert.equal(new URL(url).hostname, `${Bucket}.localhost`);
+  assert.equal(new URL(url).hostname, `${Bucket}.s3.localhost`);
   const found = await byName.send(new GetObjectCommand({ Bucket, Key: "by//name/" }));
   assertBytes(await found.Body.transformToByteArray(), SMALL);
   byName.destroy();
