@@ -35,9 +35,10 @@ $(VENV)/.development: $(VENV)/.runtime requirements-dev.txt
 serve: $(VENV)/.runtime
 	@exec $(BIN)/bleepstore serve $(DIR) --port $(PORT)
 
-test: $(VENV)/.development
+test: $(VENV)/.development system-tools
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+include tests/system.mk
 include tests/clients/environments.mk
 
 check: $(VENV)/.development

@@ -25,7 +25,7 @@ from bleepstore.exchange import (
 )
 from bleepstore.http.address import Addressing
 from bleepstore.http.copy_source import parse_copy_source
-from bleepstore.http.cors import origin_headers, preflight
+from bleepstore.http.cors import DOCUMENT, VARY, origin_headers, preflight
 from bleepstore.http.headers import is_header
 from bleepstore.http.refusals import FAULTS, s3_error
 from bleepstore.metadata import BucketRecord, ObjectRecord, UploadRecord
@@ -62,7 +62,12 @@ class Pipeline:
         if x.method == "OPTIONS":
             return await preflight(x)
         if "origin" not in x.headers:
-            return await self._answer(x)
+            reply = await self._answer(x)
+            if x.bucket is not None and DOCUMENT in x.bucket.documents:
+                # What a browser has for an <img> in its cache must not be what a script gets:
+                # it lacks the headers below.
+                reply.headers["vary"] = VARY
+            return reply
         added = await origin_headers(x)
         try:
             reply = await self._answer(x)
