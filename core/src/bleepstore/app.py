@@ -31,7 +31,7 @@ from bleepstore.exchange import Services
 from bleepstore.http.address import Addressing
 from bleepstore.http.entry import OWN_PATHS, S3Entry
 from bleepstore.http.pipeline import Pipeline
-from bleepstore.http.protocol import server_options
+from bleepstore.http.protocol import S3Protocol, server_options
 from bleepstore.metadata import MetadataEngine, MetadataFailed, Reason, Refused
 from bleepstore.operations import Clash, OperationTable
 from bleepstore.plugin import PROJECT, Context, MetadataSpec, StorageSpec
@@ -127,14 +127,19 @@ class App:
             await self._metadata.stop()
             self._metadata = None
 
+    @property
+    def entry(self) -> S3Entry:
+        """What answers requests. Raises RuntimeError before :meth:`start`."""
+        if self._entry is None:
+            raise RuntimeError("the application has not been started")
+        return self._entry
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the lifespan of another ASGI server."""
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
             return
-        if self._entry is None:
-            raise RuntimeError("the application has not been started")
-        await self._entry(scope, receive, send)
+        await self.entry(scope, receive, send)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -239,7 +244,8 @@ async def serve(
     :class:`StartFailed`.
     """
     app = create_app(settings, plugins)
-    server = _Server(_uvicorn(app, settings), ready)
+    config = _uvicorn(app, settings)
+    server = _Server(config, ready)
     loop = asyncio.get_running_loop()
     # Before the engines open: a signal that comes while they do ends the server in order too.
     loop.add_signal_handler(signal.SIGTERM, server.drain)
@@ -248,6 +254,8 @@ async def serve(
         loop.add_reader(until, server.drain)
     try:
         await app.start()
+        if settings.server.http == "fast":
+            cast(type[S3Protocol], config.http).entry = app.entry
         await server.serve(list(sockets))
     finally:
         if until is not None:

@@ -70,6 +70,9 @@ class ServerSettings:
     port: int = setting(9000, "Port to bind; 0 picks a free one.")
     region: str = setting("us-east-1", "The region this server is in, and signatures must name.")
     workers: int = setting(1, "Processes that serve requests.")
+    http: Literal["fast", "asgi"] = setting(
+        "fast", "Answer S3 requests on the connection itself, or through ASGI as other servers do."
+    )
     domains: tuple[str, ...] = setting(
         ("localhost",), "Domains under which BUCKET.DOMAIN addresses a bucket (virtual-host style)."
     )

@@ -68,15 +68,17 @@ def services() -> Callable[[Settings], Services]:
     return services_of
 
 
-@pytest.fixture
-def serve() -> Callable[..., AbstractAsyncContextManager[Wire]]:
+@pytest.fixture(params=["fast", "asgi"])
+def serve(request: pytest.FixtureRequest) -> Callable[..., AbstractAsyncContextManager[Wire]]:
     @asynccontextmanager
     async def run(
         answer: Answer, settings: Settings | None = None, patience: Patience | None = None
     ) -> AsyncIterator[Wire]:
         settings = settings or Settings()
         entry = S3Entry(answer, services_of(settings), plain_routes)
-        config = uvicorn.Config(entry, log_config=None, **server_options(settings, patience))
+        options = server_options(settings, patience)
+        options["http"].entry = entry if request.param == "fast" else None
+        config = uvicorn.Config(entry, log_config=None, **options)
         config.load()
         state = ServerState()
         state.default_headers = [(b"date", b"Fri, 02 Jan 2026 03:04:05 GMT"), *config.encoded_headers]

@@ -5,6 +5,9 @@ no time limit for a request under way. Here everything has a bound, and every an
 document. What cannot become a request at all (a *refusal*) runs as a request/response pair like
 any other, so that it keeps its place behind pipelined requests.
 
+Where the class has an ``entry``, S3 requests go straight to it, and everything else to the ASGI
+application, as all requests do without one.
+
 A connection is idle, in a header, in a body, or *lingering*: after an early answer the rest of
 what the client sends is thrown away for a bounded time, because closing at once would reset the
 connection before the client has read the answer. One timer per connection watches all of these.
@@ -15,8 +18,10 @@ from __future__ import annotations
 
 import asyncio
 import urllib.parse
+from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -24,10 +29,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
 from bleepstore.errors import S3Error
-from bleepstore.http.cycle import App, S3Cycle
+from bleepstore.http.cycle import S3Cycle
+from bleepstore.http.entry import S3Entry
 from bleepstore.http.faults import error_document
 from bleepstore.http.identifiers import host_id, new_request_id
 from bleepstore.settings import Settings
+
+Work: TypeAlias = Callable[[S3Cycle], Awaitable[None]]
+"""What answers a request."""
 
 HEADER_COUNT = 256
 """The most headers of one request."""
@@ -63,6 +72,8 @@ class S3Protocol(HttpToolsProtocol):
     header_bytes = 32 * 1024
     max_connections = 10_000
     patience = Patience()
+    entry: S3Entry | None = None
+    """Who answers S3 requests without ASGI in between."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin a connection."""
@@ -82,6 +93,8 @@ class S3Protocol(HttpToolsProtocol):
         self.span = 0
         """The same at most: what came since the start of the read with the last progress."""
         self.running: S3Cycle | None = None
+        self.waiting: deque[tuple[S3Cycle, Work]] = deque()
+        """Requests behind the one that runs, in order."""
         now = self.loop.time()
         self.since = now
         """When the present state (idle, header, lingering) began."""
@@ -95,11 +108,11 @@ class S3Protocol(HttpToolsProtocol):
         """The connection is over: whoever waits for it is told."""
         self.connections.discard(self)
         self.timer.cancel()
-        for cycle in (self.running, *(queued for queued, _ in self.pipeline)):
+        for cycle in (self.running, *(queued for queued, _ in self.waiting)):
             if cycle is not None and not cycle.response_complete:
                 cycle.disconnected = True
-                cycle.message_event.set()
-        self.pipeline.clear()
+                cycle.wake()
+        self.waiting.clear()
         self.flow.resume_writing()
         self.parser = None  # type: ignore[assignment]  # as uvicorn: it refers back to us
         if exc is None:
@@ -112,7 +125,7 @@ class S3Protocol(HttpToolsProtocol):
         last: Any = self.cycle
         last.keep_alive = False
         last.half_closed = True
-        last.message_event.set()
+        last.wake()
         return True
 
     def shutdown(self) -> None:
@@ -195,17 +208,6 @@ class S3Protocol(HttpToolsProtocol):
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
-        self.scope = {  # type: ignore[typeddict-item]
-            "type": "http",
-            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
-            "http_version": "1.1",
-            "server": self.server,
-            "client": self.client,
-            "scheme": self.scheme,  # type: ignore[typeddict-item]
-            "root_path": self.root_path,
-            "headers": self.headers,
-            "state": self.app_state.copy(),
-        }
 
     def on_url(self, url: bytes) -> None:
         """A piece of the request target."""
@@ -227,9 +229,8 @@ class S3Protocol(HttpToolsProtocol):
         length = self._read_framing()
         self.in_header = False
         self.unseen = 0
-        scope = self.scope
-        version = scope["http_version"] = self.parser.get_http_version()
-        scope["method"] = method = self.parser.get_method().decode("ascii")
+        version = self.parser.get_http_version()
+        method = self.parser.get_method().decode("ascii")
         if version not in ("1.1", "1.0"):
             raise S3Error("InvalidRequest", "The request is not HTTP/1.1.")
         if method == "CONNECT":
@@ -241,15 +242,48 @@ class S3Protocol(HttpToolsProtocol):
             self.headers[:] = [pair for pair in self.headers if pair[0] != b"host"]
             self.headers.append((b"host", authority))
         raw_path, _, query = target.partition(b"?")
-        path = raw_path.decode("ascii")
-        scope["raw_path"] = raw_path
-        scope["query_string"] = query
-        scope["path"] = urllib.parse.unquote(path) if "%" in path else path
-        if len(self.connections) > self.max_connections or len(self.pipeline) >= PIPELINE:
+        if not raw_path.isascii():
+            raise S3Error("InvalidURI")
+        if len(self.connections) > self.max_connections or len(self.waiting) >= PIPELINE:
             raise S3Error("ServiceUnavailable")
-        keep_alive = version == "1.1" and self.parser.should_keep_alive()
-        cycle = S3Cycle(self, length=length, keep_alive=keep_alive, expects=self.expect_100_continue)
-        self._enqueue(cycle, self.app)
+        cycle = S3Cycle(
+            self,
+            method,
+            length=length,
+            keep_alive=version == "1.1" and self.parser.should_keep_alive(),
+            expects=self.expect_100_continue,
+            http10=version == "1.0",
+        )
+        work: Work | None = None
+        if self.entry is not None:
+            client = self.client[0] if self.client else ""
+            work = self.entry.work(cycle, raw_path, query, self.headers, client, str(self.scheme))
+        self._enqueue(cycle, work or self._asgi(version, method, raw_path, query))
+
+    def _asgi(self, version: str, method: str, raw_path: bytes, query: bytes) -> Work:
+        """The work of having the ASGI application answer."""
+        path = raw_path.decode("ascii")
+        scope = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "root_path": self.root_path,
+            "headers": self.headers,
+            "state": self.app_state.copy(),
+            "method": method,
+            "raw_path": raw_path,
+            "query_string": query,
+            "path": urllib.parse.unquote(path) if "%" in path else path,
+        }
+        app: Any = self.app
+
+        async def answer(cycle: S3Cycle) -> None:
+            await app(scope, cycle.receive, cycle.send)
+
+        return answer
 
     def _check_size(self) -> None:
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
@@ -290,31 +324,34 @@ class S3Protocol(HttpToolsProtocol):
         cycle.buffered += len(body)
         if cycle.buffered > BODY_BUFFER:
             self.flow.pause_reading()
-        cycle.message_event.set()
+        cycle.wake()
 
     def on_message_complete(self) -> None:
         """The request is over."""
         self.unseen = 0
         if self.parser.should_upgrade() and self.cycle.body_left != 0:  # type: ignore[attr-defined]
             return  # its body still comes, see _ignore_upgrade
-        self.cycle.more_body = False
-        self.cycle.message_event.set()
-        if self.cycle.response_complete:
+        cycle: Any = self.cycle
+        cycle.more_body = False
+        cycle.wake()
+        if cycle.response_complete:
             self.since = self.heard
 
     # --- order --------------------------------------------------------------------------------------
 
-    def _enqueue(self, cycle: S3Cycle, app: App) -> None:
-        self.cycle = cycle
+    def _enqueue(self, cycle: S3Cycle, work: Work) -> None:
+        self.cycle = cycle  # type: ignore[assignment]
         if self.running is None or self.running.response_complete:
-            self._run(cycle, app)
+            self._run(cycle, work)
             return
         self.flow.pause_reading()
-        self.pipeline.appendleft((cycle, app))
+        self.waiting.append((cycle, work))
 
-    def _run(self, cycle: S3Cycle, app: App) -> None:
+    def _run(self, cycle: S3Cycle, work: Work) -> None:
         self.running = cycle
-        self._start_asgi_task(cycle, app)
+        task = self.loop.create_task(cycle.run(work))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     def on_response_complete(self) -> None:
         """A reply is written: close, linger, go on with a queued request, or wait for the next."""
@@ -332,14 +369,13 @@ class S3Protocol(HttpToolsProtocol):
             return
         self.flow.resume_reading()
         self.since = self.loop.time()
-        if self.pipeline:
-            queued, app = self.pipeline.pop()
-            self._run(queued, app)  # type: ignore[arg-type]
+        if self.waiting:
+            self._run(*self.waiting.popleft())
 
     def _refuse(self, error: S3Error) -> None:
         """What came cannot be understood: answer in turn, and read nothing more."""
         cycle: Any = self.cycle
-        if not self.in_header and cycle is not None and cycle.more_body and cycle.scope is self.scope:
+        if not self.in_header and cycle is not None and cycle.more_body and cycle.message is self.headers:
             self.refused = True
             if cycle.response_started:
                 self.transport.abort()
@@ -347,11 +383,10 @@ class S3Protocol(HttpToolsProtocol):
                 cycle.fail(error)
             return
         self.refused = True
-        if self.scope is None:
+        if self.headers is None:
             self.on_message_begin()
-        self.scope.setdefault("method", self._method())
-        refusal = S3Cycle(self, length=None, keep_alive=False, expects=False)
-        self._enqueue(refusal, _Refusal(error, self.url))
+        refusal = S3Cycle(self, self._method(), length=None, keep_alive=False)
+        self._enqueue(refusal, _refusal(error, self.url))
 
     def _method(self) -> str:
         try:
@@ -362,7 +397,7 @@ class S3Protocol(HttpToolsProtocol):
     def _linger(self) -> None:
         self.lingering = True
         self.since = self.loop.time()
-        self.pipeline.clear()
+        self.waiting.clear()
         self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
@@ -409,26 +444,18 @@ class S3Protocol(HttpToolsProtocol):
             cycle.fail(S3Error("RequestTimeout"))
 
 
-class _Refusal:
-    """The application that answers what could not become a request."""
+def _refusal(error: S3Error, target: bytes) -> Work:
+    """The work of answering what could not become a request."""
+    # Of a target that was not understood nothing is known but that this server was asked.
+    resource = target.partition(b"?")[0][:1024].decode("latin-1") or "/"
 
-    def __init__(self, error: S3Error, target: bytes) -> None:
-        self._error = error
-        # Of a target that was not understood nothing is known but that this server was asked.
-        self._resource = target.partition(b"?")[0][:1024].decode("latin-1") or "/"
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def answer(cycle: S3Cycle) -> None:
         request_id, host = new_request_id(), host_id()
-        document = error_document(self._error, self._resource, request_id, host)
-        headers = [
-            (b"x-amz-request-id", request_id.encode()),
-            (b"x-amz-id-2", host.encode()),
-            (b"content-type", b"application/xml"),
-            (b"content-length", str(len(document)).encode()),
-            (b"connection", b"close"),
-        ]
-        await send({"type": "http.response.start", "status": self._error.status, "headers": headers})
-        await send({"type": "http.response.body", "body": document})
+        document = error_document(error, resource, request_id, host)
+        lines = f"x-amz-request-id: {request_id}\r\nx-amz-id-2: {host}\r\ncontent-type: application/xml\r\n"
+        await cycle.reply(error.status, lines.encode(), len(document), document)
+
+    return answer
 
 
 def _absolute_form(target: bytes) -> tuple[bytes, bytes]:
@@ -445,7 +472,7 @@ def _absolute_form(target: bytes) -> tuple[bytes, bytes]:
 
 
 def s3_protocol(settings: Settings, patience: Patience | None = None) -> type[S3Protocol]:
-    """The protocol class of a server, for uvicorn's ``http=``."""
+    """The protocol class of a server, for uvicorn's ``http=``; its ``entry`` may be set later."""
     limits = settings.server.limits
     attributes: dict[str, Any] = {
         "header_bytes": limits.header_bytes,
