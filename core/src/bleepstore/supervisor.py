@@ -81,7 +81,8 @@ def bind(host: str, port: int) -> list[socket.socket]:
         for listening in sockets:
             listening.close()
         in_use = error.errno == errno.EADDRINUSE
-        raise BindFailed(f"{host}:{port}: {'is already in use' if in_use else error.strerror}") from None
+        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        raise BindFailed(f"{place}: {'is already in use' if in_use else error.strerror}") from None
     return sockets
 
 
