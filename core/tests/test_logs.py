@@ -39,6 +39,12 @@ def test_libraries_are_heard_only_when_something_is_wrong(capsys):
     assert [line.split(" ", 2)[2] for line in lines] == ["INFO bleepstore: news", "WARNING library: trouble"]
 
 
+def test_forms_that_are_none_do_not_fill_the_log(capsys):
+    logs.configure(json_lines=False)
+    logging.getLogger("python_multipart.multipart").warning("Expected boundary character 45, got 97")
+    assert capsys.readouterr().err == ""
+
+
 def test_what_cannot_be_encoded_does_not_raise():
     line = logs.JsonLines().format(
         logging.LogRecord("bleepstore", logging.INFO, "", 0, "key %s", ("\udcff\n",), None)

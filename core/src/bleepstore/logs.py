@@ -34,3 +34,5 @@ def configure(*, json_lines: bool) -> None:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("bleepstore").setLevel(logging.INFO)
+    # A form that is none is its client's fault, and answered: anybody could fill the log with them.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)

@@ -103,6 +103,13 @@ def test_runs_of_spaces_in_headers_become_one() -> None:
     assert lines == "host:h\nx-amz-meta-a:a b c\nx-amz-meta-b:a b\nx-amz-meta-c:\n"
 
 
+def test_bytes_of_utf_8_are_no_spaces_whatever_latin_1_makes_of_them() -> None:
+    value = "\u00e0  \u00c5\u2003".encode().decode("latin-1")
+    assert canonical_headers({"x-amz-meta-a": value}, ["x-amz-meta-a"]) == "x-amz-meta-a:" + (
+        "\u00e0 \u00c5\u2003\n".encode().decode("latin-1")
+    )
+
+
 def test_a_key_is_derived_once() -> None:
     keys = SigningKeys()
     first = keys.get("k", "secret", "20130524", "us-east-1")

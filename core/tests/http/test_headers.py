@@ -78,6 +78,11 @@ def test_no_text_breaks_the_date_parser(text: str) -> None:
     assert parse_http_date(text + "Z") is None
 
 
+def test_a_number_beyond_all_numbers_is_no_date() -> None:
+    assert parse_http_date("Sun, 99999999999 Nov 1994 08:49:37 GMT") is None
+    assert parse_http_date("Sun Nov  6 08:49:99999999999 1994") is None
+
+
 def test_user_metadata_is_kept_with_lower_case_names() -> None:
     """S3-CHECKLIST 28"""
     raw = "é".encode().decode("latin-1")
@@ -90,6 +95,11 @@ def test_user_metadata_is_kept_with_lower_case_names() -> None:
         "a": "=?nonsense?B?!?=",
         "b": "é",
     }
+
+
+@pytest.mark.parametrize("word", ["=?unicode_escape?q?=5Cud800?=", "=?utf-7?q?+2AA-?="])
+def test_an_encoded_word_that_says_no_text_is_kept_as_it_is(word: str) -> None:
+    assert user_metadata({"x-amz-meta-a": word}) == {"a": word}
 
 
 @given(st.text(st.characters(exclude_categories=("Cs",)), max_size=300))

@@ -58,7 +58,8 @@ def canonical_headers(headers: Mapping[str, str], names: Iterable[str]) -> str:
     for name in names:
         value = headers.get(name, "")
         if "  " in value or "\t" in value:
-            value = " ".join(value.split())
+            # Not split(): the bytes of UTF-8 that are spaces of latin-1 are no spaces here.
+            value = " ".join(filter(None, value.replace("\t", " ").split(" ")))
         lines.append(f"{name}:{value}\n")
     return "".join(lines)
 

@@ -39,7 +39,7 @@ def parse_http_date(text: str) -> int | None:
         return None
     try:
         return _parse(text.strip())
-    except (ValueError, IndexError, KeyError):
+    except (ValueError, IndexError, KeyError, OverflowError):
         return None
 
 

@@ -129,9 +129,11 @@ def _decode_value(value: str) -> str:
         from email.header import decode_header, make_header
 
         try:
-            return str(make_header(decode_header(value)))
+            text = str(make_header(decode_header(value)))
+            text.encode()  # some charsets can say what is no text: half of a surrogate pair
         except (HeaderParseError, LookupError, ValueError):
             return value
+        return text
     return value
 
 
