@@ -16,6 +16,7 @@ help:
 	@echo "make test                                      build it and run all tests"
 	@echo "make check                                     format, lint, types, walls"
 	@echo "make test-clients                              test with every client, each in its own environment"
+	@echo "make fuzz [SECONDS=120] [TARGETS=...]          hostile input, guided by coverage, for so long each"
 	@echo "make bench                                     start, memory and throughput, measured"
 	@echo "make format | schemas | wheels | clean"
 
@@ -35,11 +36,12 @@ $(VENV)/.development: $(VENV)/.runtime requirements-dev.txt
 serve: $(VENV)/.runtime
 	@exec $(BIN)/bleepstore serve $(DIR) --port $(PORT)
 
-test: $(VENV)/.development system-tools
+test: $(VENV)/.development system-tools hostile-tools
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 include tests/system.mk
 include tests/clients/environments.mk
+include tests/hostile/environment.mk
 
 check: $(VENV)/.development
 	$(BIN)/ruff format --check $(SOURCES)

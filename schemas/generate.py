@@ -62,6 +62,8 @@ BEYOND = {"PostObject": POST_OBJECT}
 """Operations that the model does not have, written by hand."""
 LATE = frozenset({"CompleteMultipartUpload", "CopyObject", "UploadPartCopy"})
 """Operations whose 200 may turn out to be an error: the status is sent before the work is done."""
+STATUSES = {"PutBucketPolicy": 204, "PutBucketTagging": 204}
+"""What the API reference shows in its examples, and AWS answers, where the model has 200."""
 MISSING = {
     Load.NOTHING: (),
     Load.BUCKET: ("NoSuchBucket",),
@@ -295,7 +297,7 @@ class _Document:
 
     def success(self, row: Operation, model: OperationModel, answer: Reply | None) -> Json:
         shape = model.output_shape
-        status = answer.status if answer else model.http.get("responseCode", 200)
+        status = answer.status if answer else STATUSES.get(row.name) or model.http.get("responseCode", 200)
         headers = {name: ref("headers", name) for name in COMMON_HEADERS}
         for name, member in shape.members.items() if shape else ():
             location, wire = member.serialization.get("location"), member.serialization.get("name", name)
