@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -372,3 +373,31 @@ async def test_serve_that_cannot_start_says_why(tmp_path):
     with pytest.raises(StartFailed, match="bucket 'No'"):
         await serve(bad, discover(), sockets, lambda: None)
     sockets[0].close()
+
+
+class TwoSinks:
+    """A plugin whose sinks would share a cursor."""
+
+    @hookimpl
+    def bleepstore_event_sinks(self, context: Context) -> list[Any]:
+        return [SimpleNamespace(name="hook"), SimpleNamespace(name="hook")]
+
+
+async def test_two_sinks_of_one_name_refuse_to_start(tmp_path):
+    app = create_app(settings(tmp_path), with_plugin(TwoSinks()))
+    with pytest.raises(StartFailed, match="two event sinks are named 'hook'"):
+        await app.start()
+
+
+async def test_a_store_whose_disk_is_not_mounted_refuses_to_start(tmp_path):
+    configured = settings(tmp_path, buckets=("bucket",))
+    async with started(create_app(configured)) as client:
+        assert (await client.put(url("PUT", "bucket", "k"), content=b"kept")).status_code == 200
+    (tmp_path / "objects").rename(tmp_path / "elsewhere")
+    with pytest.raises(StartFailed, match="is its disk mounted"):
+        await create_app(configured).start()
+    (tmp_path / "objects" / "lock").unlink()
+    (tmp_path / "objects").rmdir()
+    (tmp_path / "elsewhere").rename(tmp_path / "objects")
+    async with started(create_app(configured)) as client:
+        assert (await client.get(url("GET", "bucket", "k"))).content == b"kept"

@@ -16,6 +16,7 @@ import socket
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping, Sequence
+from itertools import pairwise
 from typing import Any, cast
 
 import pluggy
@@ -105,6 +106,10 @@ class App:
         self._entry = S3Entry(pipeline.answer, services, self._plain_routes(context), addressing=addressing)
         tasks = self._all("background_tasks", context=context)
         sinks = self._all("event_sinks", context=context)
+        names = sorted(sink.name for sink in sinks)
+        for one, next_one in pairwise(names):
+            if one == next_one:  # they would share a cursor, and each miss what the other took
+                raise StartFailed(f"two event sinks are named {one!r}")
         self._background = BackgroundRunner((*tasks, delivery(sinks)), services)
         self._background.start()
 

@@ -231,7 +231,7 @@ class MetadataEngine(ABC):
     store_id: str
     """Identity of the store, made with the database; set after :meth:`start`."""
     fresh: bool
-    """Whether :meth:`start` made the database."""
+    """Whether no command had ever changed anything when :meth:`start` opened it."""
     is_writer: bool
     """Whether this process has the writer role (and so runs upkeep)."""
 

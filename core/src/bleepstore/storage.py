@@ -186,8 +186,9 @@ class StorageBackend(ABC):
     async def start(self, store_id: str, *, fresh: bool) -> None:
         """Open the backend and check that it belongs to the store.
 
-        ``fresh``: the metadata was created a moment ago. A root with another id, or one with
-        blobs beside fresh metadata, raises :class:`StoreMismatch`; an empty root takes the id.
+        ``fresh``: the metadata has never recorded anything, so that an empty root takes the id. A
+        root with another id, one without an id beside other metadata (a disk that is not mounted
+        looks so), or with blobs beside fresh metadata, raises :class:`StoreMismatch`.
         """
 
     @abstractmethod

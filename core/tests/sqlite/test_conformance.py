@@ -25,7 +25,6 @@ class Worker(SqliteEngine):
     async def start(self) -> None:
         await self.writer.start()
         await super().start()
-        self.fresh = self.writer.fresh
 
     async def stop(self) -> None:
         await super().stop()

@@ -218,7 +218,7 @@ async def test_log_that_a_long_read_made_grow_is_given_back(
 
 
 def test_reader_cannot_write(new_database: Callable[[], sqlite3.Connection], tmp_path: Path) -> None:
-    schema.open_writer(tmp_path / "metadata.db", durable=False, new_store_id=lambda: "id")[0].close()
+    schema.open_writer(tmp_path / "metadata.db", durable=False, new_store_id=lambda: "id").close()
     connection = connect(tmp_path / "metadata.db", read_only=True)
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
         connection.execute("DELETE FROM state")

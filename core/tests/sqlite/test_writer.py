@@ -87,7 +87,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
     writers: list[tuple[Writer, Watched]] = []
 
     async def begin(**options: Any) -> Started:
-        connection, _ = open_writer(tmp_path / "metadata.db", durable=False, new_store_id=lambda: "store")
+        connection = open_writer(tmp_path / "metadata.db", durable=False, new_store_id=lambda: "store")
         watched: Any = Watched(connection)
         writer = Writer(watched, **options)
         writer.start()

@@ -55,7 +55,7 @@ async def test_workers_of_one_server_share_the_folder(root: Path, monkeypatch):
     monkeypatch.setenv(TOKEN, "a-token")
     workers = [LocalBackend(root) for _ in range(3)]
     for worker in workers:
-        await worker.start(STORE, fresh=False)
+        await worker.start(STORE, fresh=True)
     monkeypatch.delenv(TOKEN)
     await workers[0].stop()
     await refusal(root, BackendFailed)
@@ -121,8 +121,15 @@ async def test_start_that_was_cut_off_can_be_repeated(root: Path, monkeypatch):
     assert "Input/output error" in await refusal(root, BackendFailed, fresh=True)
     monkeypatch.undo()
     storage = LocalBackend(root)
-    await storage.start(STORE, fresh=False)
+    await storage.start(STORE, fresh=True)
     await storage.stop()
+
+
+async def test_an_empty_root_beside_metadata_that_knows_more_is_refused(root: Path, storage: LocalBackend):
+    """An unmounted disk looks so: taking the id there would make every object a missing one."""
+    await storage.stop()
+    (root / "store-id").unlink()
+    assert "is its disk mounted?" in await refusal(root, StoreMismatch)
 
 
 async def test_nobody_else_may_look(root: Path, storage: LocalBackend, put):

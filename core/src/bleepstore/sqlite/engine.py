@@ -87,9 +87,10 @@ class SqliteEngine(MetadataEngine):
             self._readers = Readers(self._beside("readers"), name)
             await self._writer_or_client()
             self._reader = Reader(self._path)
-            (self.store_id,) = await self._reader.long(
-                lambda db: db.execute("SELECT store_id FROM state").fetchone()
+            self.store_id, seq = await self._reader.long(
+                lambda db: db.execute("SELECT store_id, seq FROM state").fetchone()
             )
+            self.fresh = seq == 0
         except BaseException as error:
             await self._release()
             if isinstance(error, OSError):
@@ -177,7 +178,7 @@ class SqliteEngine(MetadataEngine):
 
     async def _take_role(self, role: IO[bytes]) -> None:
         """Become the writer. Whatever fails leaves nothing open."""
-        connection, fresh = open_writer(
+        connection = open_writer(
             self._path, durable=self._durable, new_store_id=lambda: secrets.token_hex(16)
         )
         writer: Writer | None = None
@@ -193,7 +194,7 @@ class SqliteEngine(MetadataEngine):
             connection.close()
             raise
         self._writing, self._writer, self._server = connection, writer, server
-        self._role, self.fresh = role, fresh
+        self._role = role
         self.is_writer = True
 
     def _committed(self, seq: int) -> None:

@@ -175,24 +175,22 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     return connection
 
 
-def open_writer(
-    path: Path, *, durable: bool, new_store_id: Callable[[], str]
-) -> tuple[sqlite3.Connection, bool]:
-    """The writer's connection, and whether the database was made by this call.
+def open_writer(path: Path, *, durable: bool, new_store_id: Callable[[], str]) -> sqlite3.Connection:
+    """The writer's connection; the database is made where there is none.
 
     Raises :class:`MetadataFailed` for a file that is not a BleepStore database of this version.
     """
     connection: sqlite3.Connection | None = None
     try:
         connection = connect(path, read_only=False)
-        fresh = _check(connection, path)
+        new = _check(connection, path)
         connection.execute("PRAGMA journal_mode = WAL").fetchone()
         # A long read makes the log grow; when it has ended, the next checkpoint gives the room back.
         connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
         connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         connection.execute("PRAGMA fullfsync = ON")
         connection.execute("PRAGMA checkpoint_fullfsync = ON")
-        if fresh:
+        if new:
             _create(connection, new_store_id())
     except sqlite3.Error as error:
         if connection is not None:
@@ -202,7 +200,7 @@ def open_writer(
         if connection is not None:
             connection.close()
         raise
-    return connection, fresh
+    return connection
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> bool:

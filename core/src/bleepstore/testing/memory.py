@@ -49,7 +49,7 @@ class MemoryBackend(StorageBackend):
     async def start(self, store_id: str, *, fresh: bool) -> None:
         """Take the id, or compare it."""
         memory = self.memory
-        if memory.store_id != store_id and (memory.store_id or memory.blobs):
+        if memory.store_id != store_id and (memory.store_id or memory.blobs or not fresh):
             raise StoreMismatch(f"memory belongs to store {memory.store_id!r}, not to {store_id!r}")
         memory.store_id = store_id
 

@@ -168,6 +168,14 @@ class StorageKit:
         assert await self.read(again, blob) == b"kept"
         await again.stop()
 
+    async def test_an_empty_place_beside_other_metadata_is_refused(
+        self, make_backend: StorageFactory
+    ) -> None:
+        backend = make_backend()
+        with pytest.raises(StoreMismatch):
+            await backend.start(STORE, fresh=False)
+        await backend.stop()
+
     async def test_stop_is_idempotent(self, storage: StorageBackend) -> None:
         await storage.stop()
         await storage.stop()

@@ -137,6 +137,10 @@ class LocalBackend(StorageBackend):
             blobs = self._root / "blobs"
             if blobs.is_dir() and any(next(folder.iterdir(), None) for folder in blobs.iterdir()):
                 raise StoreMismatch(f"{self._root}: holds blobs, but not the id of their store") from None
+            if not fresh:
+                raise StoreMismatch(
+                    f"{self._root}: does not hold the store {store_id} of the metadata; is its disk mounted?"
+                ) from None
             self._write_id(path, line)
             return
         if stored == line:

@@ -11,10 +11,13 @@ class BucketTests(KitBase):
     """Commands and reads of buckets."""
 
     async def test_first_start_makes_a_store_and_later_ones_find_it(self, store: Store) -> None:
-        """The store id never changes, and only the first start is fresh."""
+        """The store id never changes, and a store is fresh until something is recorded in it."""
         identity = store.engine.store_id
         assert identity
         assert store.engine.fresh
+        await store.reopen()
+        assert store.engine.fresh
+        await store.make_bucket("b")
         await store.reopen()
         assert (store.engine.store_id, store.engine.fresh) == (identity, False)
 
