@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 import socket
 import ssl
@@ -31,6 +30,7 @@ from bleepstore.errors import S3Error
 from bleepstore.exchange import Services
 from bleepstore.http.address import Addressing
 from bleepstore.http.entry import OWN_PATHS, S3Entry
+from bleepstore.http.identifiers import random_digits
 from bleepstore.http.pipeline import Pipeline
 from bleepstore.http.protocol import S3Protocol, server_options
 from bleepstore.metadata import MetadataEngine, MetadataFailed, Reason, Refused
@@ -320,7 +320,7 @@ def clock() -> int:
 
 def new_id() -> str:
     """32 lower-case hex digits: 12 of the time in milliseconds, 20 random."""
-    return f"{clock():012x}{os.urandom(10).hex()}"
+    return f"{clock():012x}{random_digits()}"
 
 
 def _run(name: str, implementation: pluggy.HookImpl, **arguments: Any) -> Any:

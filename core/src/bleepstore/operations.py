@@ -155,7 +155,7 @@ class _Claim:
         for name, value in self.query:
             if name not in query or (value is not None and query[name] != value):
                 return False
-        return all(name in headers for name in self.headers)
+        return not self.headers or all(name in headers for name in self.headers)
 
     @property
     def key(self) -> tuple[frozenset[_Want], frozenset[str]]:

@@ -54,6 +54,7 @@ STREAMING = frozenset(
     }
 )
 _SIGNED_STREAMING = frozenset(name for name in STREAMING if "HMAC" in name)
+_HEX_DIGITS = "0123456789abcdefABCDEF"
 _REQUIRED = ("X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders", "X-Amz-Signature")
 
 log = logging.getLogger("bleepstore.auth")
@@ -367,7 +368,7 @@ def _expires(text: str) -> int:
 def _check_payload(payload: str) -> None:
     if payload == UNSIGNED or payload in STREAMING:
         return
-    if len(payload) != 64 or not all(c in "0123456789abcdef" for c in payload.lower()):
+    if len(payload) != 64 or payload.strip(_HEX_DIGITS):
         raise S3Error(
             "InvalidArgument",
             "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 
 _ZERO = frozenset({"GMT", "UTC", "+0000", "-0000"})
 """GMT as RFC 9110 has it, and as the libraries of mail write it."""
@@ -17,7 +18,12 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 def http_date(at: int) -> str:
     """``Fri, 02 Jan 2026 03:04:05 GMT``."""
-    t = time.gmtime(at // 1000)
+    return _http_date(at // 1000)
+
+
+@lru_cache(maxsize=4096)
+def _http_date(seconds: int) -> str:
+    t = time.gmtime(seconds)
     return (
         f"{_DAYS[t.tm_wday]}, {t.tm_mday:02} {_MONTHS[t.tm_mon - 1]} {t.tm_year:04} "
         f"{t.tm_hour:02}:{t.tm_min:02}:{t.tm_sec:02} GMT"

@@ -102,13 +102,14 @@ def parse_query(raw: str) -> dict[str, str]:
     if len(parts) > QUERY_COUNT:
         raise S3Error("InvalidRequest", "The request has too many query parameters.")
     query: dict[str, str] = {}
+    ascii_only = raw.isascii()
     for part in parts:
         if not part:
             continue
         name, _, value = part.partition("=")
-        name = _decode_query(name)
-        if name not in query:
-            query[name] = _decode_query(value)
+        if "%" in part or "+" in part or not ascii_only:
+            name, value = _decode_query(name), _decode_query(value)
+        query.setdefault(name, value)
     return query
 
 

@@ -7,7 +7,7 @@ decides by itself whether to authorize; whoever is not allowed is answered befor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from bleepstore.errors import S3Error
@@ -80,7 +80,7 @@ class Pipeline:
     async def _answer(self, x: Exchange) -> Reply:
         scope = Scope.SERVICE if x.bucket_name is None else Scope.BUCKET if x.key is None else Scope.OBJECT
         headers = x.headers
-        if "X-Amz-Signature" in x.query or "AWSAccessKeyId" in x.query:
+        if x.query and not x.query.keys() <= _NO_WISHES:
             headers = _with_query_headers(x)
         operation = self._table.find(x.method, scope, x.query, headers)
         if operation is None:
@@ -252,7 +252,7 @@ def _missing(key: str, version: str | None) -> S3Error:
     return S3Error("NoSuchKey", Key=key)
 
 
-def _with_query_headers(x: Exchange) -> dict[str, str]:
+def _with_query_headers(x: Exchange) -> Mapping[str, str]:
     """The headers with those that a presigned URL carries in its query (all of it is signed).
 
     A header of the request itself wins; a name in two spellings is refused, of which an authenticator
@@ -260,6 +260,8 @@ def _with_query_headers(x: Exchange) -> dict[str, str]:
     SDK had when it signed, so they stay where they are. Raises S3Error InvalidArgument for what no
     header could be.
     """
+    if "X-Amz-Signature" not in x.query and "AWSAccessKeyId" not in x.query:
+        return x.headers
     headers = dict(x.headers)
     seen = set()
     for name, value in x.query.items():
@@ -290,6 +292,22 @@ _SIGNATURE = frozenset(
         "x-amz-signedheaders",
     }
 )
+
+
+_NO_WISHES = frozenset(
+    {
+        "X-Amz-Algorithm",
+        "X-Amz-Credential",
+        "X-Amz-Date",
+        "X-Amz-Expires",
+        "X-Amz-Signature",
+        "X-Amz-SignedHeaders",
+        "list-type",
+        "prefix",
+        "x-id",
+    }
+)
+"""A query of these alone, as most have, stands for no header."""
 
 
 def _wrapped(handler: Handler, wrappers: Sequence[ExchangeWrapper]) -> Handler:

@@ -14,7 +14,7 @@ import fcntl
 import mmap
 import os
 import struct
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO
 
@@ -61,23 +61,28 @@ class Readers:
     def seq(self, seq: int) -> None:
         _U64.pack_into(self._seq, 0, seq)
 
-    @contextlib.contextmanager
-    def reading(self) -> Iterator[None]:
-        """Hold the present state."""
+    def reading(self) -> AbstractContextManager[None]:
+        """Hold the present state, from entering on."""
+        return _Hold(self)
+
+    def hold(self) -> int:
+        """Hold the present state; returns what :meth:`release` takes."""
         counts, seq = self._counts, self.seq
         counts[seq] = counts.get(seq, 0) + 1
         if len(counts) == 1:
             _U64.pack_into(self._slot, 0, seq)
-        try:
-            yield
-        finally:
-            if counts[seq] > 1:
-                counts[seq] -= 1
-            else:
-                del counts[seq]
-                if not self._file.closed:  # a body may end after its engine
-                    # Numbers only rise, so the oldest is the first of the dict.
-                    _U64.pack_into(self._slot, 0, next(iter(counts), NOBODY))
+        return seq
+
+    def release(self, seq: int) -> None:
+        """Let a state go that was held."""
+        counts = self._counts
+        if counts[seq] > 1:
+            counts[seq] -= 1
+            return
+        del counts[seq]
+        if not self._file.closed:  # a body may end after its engine
+            # Numbers only rise, so the oldest is the first of the dict.
+            _U64.pack_into(self._slot, 0, next(iter(counts), NOBODY))
 
     def oldest(self) -> int:
         """A number below which nobody reads: what was dropped at or before it can go."""
@@ -94,6 +99,21 @@ class Readers:
                 else:
                     path.unlink(missing_ok=True)  # its process is dead
         return found
+
+
+class _Hold:
+    """What :meth:`Readers.reading` returns: a class, because every GET enters one."""
+
+    __slots__ = ("_readers", "_seq")
+
+    def __init__(self, readers: Readers) -> None:
+        self._readers = readers
+
+    def __enter__(self) -> None:
+        self._seq = self._readers.hold()
+
+    def __exit__(self, *_: object) -> None:
+        self._readers.release(self._seq)
 
 
 def _open(path: Path, value: int) -> tuple[IO[bytes], mmap.mmap]:

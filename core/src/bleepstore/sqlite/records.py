@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from bleepstore.metadata import (
@@ -29,8 +30,9 @@ UPLOAD_COLUMNS = (
 PART_COLUMNS = "number, size, etag, modified, checksum"
 
 
-def bucket_record(row: Sequence[Any]) -> BucketRecord:
-    """A row of :data:`BUCKET_COLUMNS`."""
+@lru_cache(maxsize=256)
+def bucket_record(row: tuple[Any, ...]) -> BucketRecord:
+    """A row of :data:`BUCKET_COLUMNS`; the same few rows come with every request."""
     identity, name, owner, region, created, acl, documents = row
     return BucketRecord(
         id=identity,
@@ -116,6 +118,7 @@ def part_record(row: Sequence[Any]) -> PartRecord:
 # Headers, metadata, storage class and checksum in one column: they are read together or not at all.
 # Sorted, so that a command gives the same row whether it came in this process or by its encoding.
 _dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
+_loads = json.JSONDecoder().decode
 
 
 def dump_attributes(attributes: Attributes) -> str:
@@ -133,7 +136,7 @@ def dump_attributes(attributes: Attributes) -> str:
 
 def load_attributes(text: str) -> Attributes:
     """The inverse of :func:`dump_attributes`."""
-    headers, metadata, storage_class, checksum = json.loads(text)
+    headers, metadata, storage_class, checksum = _loads(text)
     return Attributes(
         headers=headers,
         metadata=metadata,
