@@ -26,10 +26,6 @@ CODES: dict[str, tuple[int, str]] = {
         "Your previous request to create the named bucket succeeded and you already own it.",
     ),
     "BucketNotEmpty": (409, "The bucket you tried to delete is not empty"),
-    "ConditionalRequestConflict": (
-        409,
-        "The conditional request cannot succeed due to a conflicting operation against this resource.",
-    ),
     "EntityTooLarge": (400, "Your proposed upload exceeds the maximum allowed size"),
     "EntityTooSmall": (400, "Your proposed upload is smaller than the minimum allowed size"),
     "IllegalLocationConstraintException": (
@@ -51,11 +47,9 @@ CODES: dict[str, tuple[int, str]] = {
         "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
     ),
     "InvalidBucketName": (400, "The specified bucket is not valid."),
-    "InvalidBucketOwnerAWSAccountID": (400, "The value of the expected bucket owner parameter is not valid."),
     "InvalidDigest": (400, "The Content-MD5 you specified was invalid."),
     "InvalidEncryptionAlgorithmError": (400, "The encryption request you specified is not valid."),
     "InvalidLocationConstraint": (400, "The specified location-constraint is not valid"),
-    "InvalidObjectState": (403, "The operation is not valid for the object's storage class"),
     "InvalidPart": (
         400,
         "One or more of the specified parts could not be found.  The part may not have been uploaded, or the "
@@ -152,7 +146,6 @@ CODES: dict[str, tuple[int, str]] = {
         "and signing method.",
     ),
     "SlowDown": (503, "Please reduce your request rate."),
-    "TooManyBuckets": (400, "You have attempted to create more buckets than allowed"),
     "UnexpectedContent": (400, "This request contains unsupported content."),
     "UnresolvableGrantByEmailAddress": (
         400,

@@ -258,6 +258,7 @@ async def test_nobody_to_ask_is_a_denial(services: Any) -> None:
     ("fault", "code", "status"),
     [
         *[(Refused(reason), None, None) for reason in Reason],
+        *[(Refused(r), "OperationAborted", 409) for r in (Reason.SOURCE_CHANGED, Reason.UPLOAD_CHANGED)],
         (MetadataBusy(), "SlowDown", 503),
         (Unavailable("x"), "SlowDown", 503),
         (MetadataFull("x"), "InsufficientStorage", 507),

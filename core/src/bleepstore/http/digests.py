@@ -61,7 +61,9 @@ def _content_md5(text: str) -> bytes:
     except (binascii.Error, ValueError):
         digest = b""
     if len(digest) != 16:
-        raise S3Error("InvalidDigest")
+        error = S3Error("InvalidDigest")
+        error.elements["Content-MD5"] = text[:256]
+        raise error
     return digest
 
 

@@ -20,10 +20,13 @@ def _element(name: str, text: str) -> str:
 
 def error_document(error: S3Error, resource: str, request_id: str, host_id: str) -> bytes:
     """The XML document of an error, in UTF-8; ``resource`` is the path that was asked for."""
+    more = error.elements
+    if error.code == "InvalidURI":
+        more = {"URI": resource, **more}
     elements = [
         ("Code", error.code),
         ("Message", error.message),
-        *error.elements.items(),
+        *more.items(),
         ("Resource", resource),
         ("RequestId", request_id),
         ("HostId", host_id),

@@ -72,7 +72,7 @@ class Form:
     def _spend(self, size: int) -> None:
         self._spent += size
         if self._spent > FIELD_BYTES:
-            raise S3Error("MaxPostPreDataLengthExceededError")
+            raise S3Error("MaxPostPreDataLengthExceededError", MaxPostPreDataLengthBytes=str(FIELD_BYTES))
 
     def _header_name(self, data: bytes, start: int, end: int) -> None:
         self._spend(end - start)

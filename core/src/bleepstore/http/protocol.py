@@ -155,7 +155,7 @@ class S3Protocol(HttpToolsProtocol):
             self.span = size
         elif self.unseen > self.header_bytes:
             if self.in_header:
-                self._refuse(S3Error("RequestHeaderSectionTooLarge"))
+                self._refuse(self._too_large())
             elif self.cycle is not None and self.cycle.more_body:
                 self._refuse(S3Error("InvalidRequest", "The chunks of the body have no end."))
 
@@ -288,7 +288,10 @@ class S3Protocol(HttpToolsProtocol):
     def _check_size(self) -> None:
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if size > self.header_bytes or len(self.headers) > HEADER_COUNT:
-            raise S3Error("RequestHeaderSectionTooLarge")
+            raise self._too_large()
+
+    def _too_large(self) -> S3Error:
+        return S3Error("RequestHeaderSectionTooLarge", MaxSizeAllowed=str(self.header_bytes))
 
     def _read_framing(self) -> int | None:
         """What frames the message; the body's length, ``None`` when chunked."""

@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Sequence
 from urllib.parse import quote
 
+from bleepstore import xml
 from bleepstore.commands import CompleteUpload
 from bleepstore.errors import S3Error
 from bleepstore.exchange import Exchange, Reply
@@ -20,7 +21,7 @@ from bleepstore.http.conditions import write_condition
 from bleepstore.http.headers import content_length
 from bleepstore.metadata import Checksum, Committed, PartRecord, Reason, Refused, UploadRecord
 from bleepstore.s3.checksum_headers import checksum_fields
-from bleepstore.s3.documents import document, read_document
+from bleepstore.s3.documents import document, read_body
 from bleepstore.s3.ingest import DEFAULT_ALGORITHM
 from bleepstore.s3.patience import patiently
 from bleepstore.xml.shapes import CompletedPart, CompleteMultipartUpload, CompleteMultipartUploadResult
@@ -34,7 +35,8 @@ TRIES = 8
 async def complete_multipart_upload(x: Exchange) -> Reply:
     """CompleteMultipartUpload."""
     x.body.ignore_checksums()
-    request = await read_document(x, CompleteMultipartUpload)
+    # A request without a body names no parts, and is answered as one that says so.
+    request = xml.read(CompleteMultipartUpload, await read_body(x))
     if not 1 <= len(request.parts) <= MOST_PARTS:
         raise S3Error("MalformedXML")
     numbers = [part.part_number or 0 for part in request.parts]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from bleepstore import xml
+from bleepstore.errors import S3Error
 from bleepstore.exchange import Exchange, Reply
 
 T = TypeVar("T")
@@ -12,8 +13,14 @@ XML_TYPE = "application/xml"
 
 
 async def read_document(x: Exchange, shape: type[T]) -> T:
-    """The body, verified and read as ``shape``. Raises S3Error MalformedXML, EntityTooLarge."""
-    return xml.read(shape, await read_body(x))
+    """The body, verified and read as ``shape``.
+
+    Raises S3Error MissingRequestBodyError (nothing at all), MalformedXML, EntityTooLarge.
+    """
+    body = await read_body(x)
+    if not body:
+        raise S3Error("MissingRequestBodyError")
+    return xml.read(shape, body)
 
 
 async def read_body(x: Exchange) -> bytes:
