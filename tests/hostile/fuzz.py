@@ -37,7 +37,7 @@ def main() -> None:
     words.write_text("".join(map(_entry, found.words)))
     options = [
         f"-max_total_time={seconds}",
-        f"-max_len={harness.LARGEST}",
+        f"-max_len={found.largest}",
         "-timeout=10",
         "-rss_limit_mb=1024",
     ]

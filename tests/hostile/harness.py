@@ -2,8 +2,8 @@
 
 A target is a module of ``targets`` with one function ``check(data: bytes)``. It may raise S3Error, with
 which a server would answer, and nothing else; whatever must hold is asserted in it. ``WORDS`` are pieces
-of text that its format is made of. ``corpus/NAME`` holds an input in each file: seeds, and what was found
-once (their names begin with ``found``).
+of text that its format is made of, ``LARGEST`` is how many bytes of an input it looks at. ``corpus/NAME``
+holds an input in each file: seeds, and what was found once (their names begin with ``found``).
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from bleepstore.http.faults import error_document
 
 HERE = Path(__file__).parent
 SECONDS = 1.0
-"""Processor time that one input of at most LARGEST bytes may take."""
+"""Processor time that one input may take."""
 LARGEST = 32 * 1024
-"""Bytes of an input: the most that a head of a request may have."""
+"""Bytes of an input, unless a target says less: the most that a head of a request may have."""
 WORDS = (
     *(
         b"%",
@@ -66,6 +66,7 @@ class Target:
     name: str
     check: Callable[[bytes], None]
     words: tuple[bytes, ...]
+    largest: int
 
     @property
     def seeds(self) -> dict[str, bytes]:
@@ -76,7 +77,7 @@ class Target:
         """Check one input, and what holds for all inputs of all targets."""
         began = time.process_time()
         try:
-            self.check(data[:LARGEST])
+            self.check(data[: self.largest])
         except S3Error as error:
             check_error(error)
         spent = time.process_time() - began
@@ -114,4 +115,4 @@ def names() -> list[str]:
 def target(name: str) -> Target:
     """Import a target."""
     module = importlib.import_module(f"targets.{name}")
-    return Target(name, module.check, (*WORDS, *module.WORDS))
+    return Target(name, module.check, (*WORDS, *module.WORDS), getattr(module, "LARGEST", LARGEST))

@@ -135,6 +135,13 @@ def scalars(kind: type) -> st.SearchStrategy[Any]:
     return values(kind)
 
 
+def test_line_feeds_and_tabs_of_an_attribute_are_kept() -> None:
+    policy = shapes.AccessControlPolicy(
+        access_control_list=(shapes.Grant(grantee=shapes.Grantee(type="a\tb\nc\r")),)
+    )
+    assert xml.read(shapes.AccessControlPolicy, xml.write(policy)) == policy
+
+
 @pytest.mark.parametrize("shape", DOCUMENTS, ids=lambda shape: shape.__name__)
 @slow
 @given(data=st.data())

@@ -26,6 +26,8 @@ WORDS = (
     *(b"x-amz-trailer-signature:", b"ffffffffffffffff", b"0\r\n", b"\r\n"),
 )
 LENGTH = 1024
+LARGEST = 2048
+"""As much as can be read byte by byte in no time."""
 _schemes = tuple(SCHEMES.items())
 
 

@@ -69,9 +69,9 @@ def _attributes(headers: object) -> None:
     kept = object_attributes(headers)  # type: ignore[arg-type]
     sent = metadata_headers(kept.metadata)
     assert all(is_header(name, value) and value.isascii() for name, value in sent.items())
-    # Spaces at the ends of a value are not the value's on the wire.
-    again = user_metadata({name: value.strip(" \t") for name, value in sent.items()})
-    assert {n: v.strip() for n, v in again.items()} == {n: v.strip() for n, v in kept.metadata.items()}
+    for name, value in user_metadata(sent).items():
+        # What looks like an encoded word, encoded or not, is for the client to understand.
+        assert value == kept.metadata[name] or "=?" in kept.metadata[name]
 
 
 def _tags(headers: object) -> None:

@@ -5,6 +5,7 @@ The first line of the input is the Content-Type, the rest the body.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 
 from bleepstore.auth.post_policy import read_policy
@@ -33,6 +34,9 @@ WORDS = (
     ),
     *(b'name="x-amz-signature"', b'name="x-amz-credential"', b'name="x-amz-date"', b'name="x-amz-algorithm"'),
 )
+LARGEST = 4096
+"""As much as can be read byte by byte in no time."""
+logging.getLogger("python_multipart").setLevel(logging.ERROR)  # as bleepstore.logs does
 authenticator = SignatureV4(ACCOUNTS, "us-east-1")
 
 
@@ -42,7 +46,9 @@ def check(data: bytes) -> None:
     content_type = first.decode("latin-1")
     whole = _read(content_type, body, len(body) or 1)
     for size in (1, 7):
-        assert _read(content_type, body, size) == whole
+        found = _read(content_type, body, size)
+        # Of two things that are wrong another one may be seen first.
+        assert found == whole or (isinstance(found, str) and isinstance(whole, str))
     if isinstance(whole, str):
         return
     fields = whole[0]

@@ -118,7 +118,10 @@ def _value_emitter(part: Part) -> Emit:
         if attributes:
             append(f'<{name} xmlns:xsi="{XSI}"')
             for a in attributes:
-                append(f' xsi:{a.name}="{escape(getattr(value, a.field) or "")}"')
+                text = escape(getattr(value, a.field) or "")
+                # As they are, a parser makes spaces of them there (XML 1.0 section 3.3.3).
+                text = text.replace("\t", "&#9;").replace("\n", "&#10;")
+                append(f' xsi:{a.name}="{text}"')
             append(">")
         else:
             append(opening)
