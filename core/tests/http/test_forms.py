@@ -115,3 +115,13 @@ async def test_what_is_no_form_is_refused(data):
 @pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary=", "x"])
 async def test_a_form_needs_a_boundary(content_type):
     assert await refused(form([], b"x"), content_type) == "MalformedPOSTRequest"
+
+
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+async def test_empty_lines_before_the_first_boundary_are_skipped_and_nothing_else(size: int) -> None:
+    whole = form([("key", "k")], b"content")
+    reader, content = await taken(b"\r\n\n" + whole, size)
+    assert (reader.fields, content) == ({"key": "k"}, b"content")
+    with pytest.raises(S3Error) as caught:
+        await taken(b"\r\npreamble\r\n" + whole, size)
+    assert caught.value.code == "MalformedPOSTRequest"

@@ -50,7 +50,7 @@ def check(data: bytes) -> None:
         assert whole == _decoded(scheme, length, list(_cut(body, cut)))
         if not isinstance(whole, str):
             assert len(whole[0]) == length
-    _framed(scheme, body, cut)
+    _framed(scheme, body[:200], cut)
     _request(name, body, cut)
 
 

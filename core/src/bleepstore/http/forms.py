@@ -49,6 +49,7 @@ class Form:
                 "on_end": self._end,
             },
         )
+        self._begun = False
         self._spent = 0
         self._name = ""
         self._header = (bytearray(), bytearray())
@@ -128,6 +129,11 @@ class Form:
     def _feed(self, data: bytes) -> None:
         from python_multipart.exceptions import FormParserError
 
+        if not self._begun:
+            # After an empty line the parser would skip what is no boundary, but only as far as it came
+            # with the line: whether a form is well-formed must not depend on packets.
+            data = data.lstrip(b"\r\n")
+            self._begun = bool(data)
         try:
             self._parser.write(data)
         except FormParserError:
