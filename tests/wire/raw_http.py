@@ -53,6 +53,10 @@ class Connection:
         except (BrokenPipeError, ConnectionResetError):
             return
 
+    def send_whole(self, data: bytes) -> None:
+        """Send; the server must take all of it."""
+        self._socket.sendall(data)
+
     def finish(self) -> None:
         """Send nothing more."""
         self._socket.shutdown(socket.SHUT_WR)

@@ -305,7 +305,8 @@ class S3Protocol(HttpToolsProtocol):
                 if names.count(name) > 1:
                     raise S3Error("InvalidRequest", f"A request must not have two {title} headers.")
         expect = headers.get(b"expect")
-        if expect is not None:
+        if expect is not None and self.parser.get_http_version() != "1.0":
+            # Clients of 1.0 do not know an interim answer (RFC 9110 section 10.1.1).
             self.expect_100_continue = expect.strip().lower() == b"100-continue"
         coding = headers.get(b"transfer-encoding")
         if coding is not None:
