@@ -334,7 +334,8 @@ class _Document:
         elif row.name in REPLIES:
             name = REPLIES[row.name].__name__
         elif shape is not None and shape.serialization.get("payload"):
-            return _plain(shape.members[shape.serialization["payload"]])
+            # An object comes with the type that it was put with.
+            return _plain(shape.members[shape.serialization["payload"]], "*/*")
         else:
             return None
         if row.name == "GetBucketLocation":
@@ -387,11 +388,11 @@ class _Document:
         return self.structure(shape) if isinstance(shape, StructureShape) else scalar(shape, body=True)
 
 
-def _plain(shape: Shape) -> Json:
+def _plain(shape: Shape, data: str = "application/octet-stream") -> Json:
     """A body that is no XML: data of any type, or a policy."""
     if shape.type_name == "string":
         return {"application/json": {"schema": {"type": "object"}}}
-    return {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+    return {data: {"schema": {"type": "string", "format": "binary"}}}
 
 
 def _constant_answers(row: Operation) -> list[Reply | S3Error]:

@@ -100,9 +100,11 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
 
 @schemathesis.hook
 def filter_failure(context: Any, failure: Any, case: Any, response: Any) -> bool:
-    """Without the query that makes it one, a request is not of the operation it was made from."""
-    required = [item.name for item in case.operation.query if item.is_required]
-    return all(name in response.request.url for name in required)
+    """Without what makes it one, query or header, a request is not of the operation it was made from."""
+    query = [item.name for item in case.operation.query if item.is_required]
+    headers = [item.name for item in case.operation.headers if item.is_required]
+    request = response.request
+    return all(name in request.url for name in query) and all(name in request.headers for name in headers)
 
 
 @schemathesis.check

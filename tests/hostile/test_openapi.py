@@ -51,6 +51,7 @@ def prepare(wire: Wire) -> str:
 def test_no_request_that_the_document_leads_to_surprises_the_server(
     server: ServerProcess, tmp_path: Path
 ) -> None:
+    assert SCHEMATHESIS.exists(), "make hostile-tools"
     environment = {
         **os.environ,
         "SCHEMATHESIS_HOOKS": "openapi_hooks",
