@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from bleepstore.storage import BackendFailed, Blob, StoreMismatch
 from bleepstore.testing.storage import STORE, open_files
+from bleepstore_backend_local import backend as backend_module
 from bleepstore_backend_local.backend import TOKEN, LocalBackend
 
 pytestmark = pytest.mark.anyio
@@ -130,6 +131,22 @@ async def test_an_empty_root_beside_metadata_that_knows_more_is_refused(root: Pa
     await storage.stop()
     (root / "store-id").unlink()
     assert "is its disk mounted?" in await refusal(root, StoreMismatch)
+
+
+async def test_name_of_a_folder_is_synced_before_there_is_anything_under_it(tmp_path: Path, monkeypatch):
+    """Also of one that a start made that was killed before it could sync it."""
+    syncs: list[tuple[Path, list[str]]] = []
+
+    def note(folder: Path) -> None:
+        syncs.append((folder, [path.name for path in folder.iterdir()]))
+
+    monkeypatch.setattr(backend_module, "sync_folder", note)
+    (tmp_path / "a").mkdir()
+    storage = LocalBackend(tmp_path / "a" / "b" / "objects")
+    await storage.start(STORE, fresh=True)
+    await storage.stop()
+    below = [(tmp_path / "a", ["b"]), (tmp_path / "a" / "b", ["objects"])]
+    assert syncs[:3] == [(tmp_path, ["a"]), *below]
 
 
 async def test_nobody_else_may_look(root: Path, storage: LocalBackend, put):

@@ -298,12 +298,23 @@ class SqliteEngine(MetadataEngine):
 
 
 def _make_folder(folder: Path) -> None:
-    """Make a folder and those above it, durably: an entry lives in the folder above."""
-    missing = [folder, *folder.parents]
-    missing = missing[: next(i for i, path in enumerate(missing) if path.exists())]
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in missing:
-        descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    """Make a folder and those above it: a name is durable before there is anything under it.
+
+    The lowest one that is there already may be all that a start made that was cut off.
+    """
+    missing, present = [], folder
+    while not present.exists():
+        missing.append(present)
+        present = present.parent
+    _sync_name(present)
+    for path in reversed(missing):
+        path.mkdir(exist_ok=True)
+        _sync_name(path)
+
+
+def _sync_name(folder: Path) -> None:
+    with contextlib.suppress(PermissionError):  # a folder of others, which cannot be listed
+        descriptor = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(descriptor)
         finally:

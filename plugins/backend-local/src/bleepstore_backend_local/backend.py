@@ -88,7 +88,7 @@ class LocalBackend(StorageBackend):
 
     def _start(self, store_id: str, fresh: bool) -> None:
         try:
-            self._root.mkdir(parents=True, exist_ok=True)
+            self._make_root()
             self._lock = self._admit()
             self._identify(store_id, fresh=fresh)
             for folder in ("journal", "tmp", "blobs"):
@@ -105,6 +105,25 @@ class LocalBackend(StorageBackend):
         except BaseException:
             self._close()
             raise
+
+    def _make_root(self) -> None:
+        """Make the folder and those above it: a name is durable before there is anything under it.
+
+        The lowest one that is there already may be all that a start made that was cut off.
+        """
+        missing, present = [], self._root
+        while not present.exists():
+            missing.append(present)
+            present = present.parent
+        self._sync_name(present)
+        for folder in reversed(missing):
+            folder.mkdir(exist_ok=True)
+            self._sync_name(folder)
+
+    def _sync_name(self, folder: Path) -> None:
+        if self.durable:
+            with contextlib.suppress(PermissionError):  # a folder of others, which cannot be listed
+                sync_folder(folder.parent)
 
     def _admit(self) -> IO[bytes]:
         descriptor = os.open(self._root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
