@@ -217,6 +217,22 @@ async def test_database_that_another_tool_has_locked_is_busy_for_the_whole_group
     assert isinstance((await settled(writer.submit(put(20))))[0], Committed)
 
 
+async def test_database_that_is_not_in_its_place_takes_nothing_until_it_is(
+    start: Any, tmp_path: Path
+) -> None:
+    """SQLite would go on writing to the file that it has open, and nobody would ever find that."""
+    writer, _ = await start()
+    file = tmp_path / "metadata.db"
+    away = file.rename(tmp_path / "away")
+    moved = await settled(writer.submit(put(1)))
+    file.touch()
+    replaced = await settled(writer.submit(put(1)))
+    assert [type(result) for result in moved + replaced] == [MetadataBusy, MetadataBusy]
+    away.rename(file)
+    (result,) = await settled(writer.submit(put(1)))
+    assert isinstance(result, Committed)
+
+
 async def test_stop_applies_what_waits(start: Any) -> None:
     writer, watched = await start()
     first = await watched.hold(writer, put(0))

@@ -15,6 +15,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bleepstore.commands import Command, CommitObject, CommitPart
@@ -60,6 +61,8 @@ class Writer:
         self._connection = connection
         self._state = State(connection)
         self._committed = committed
+        self._file: str = connection.execute("PRAGMA database_list").fetchone()[2]
+        self._identity = _identity(self._file)
         self._bound = queue_bytes
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._waiting = 0
@@ -154,6 +157,12 @@ class Writer:
             else:
                 group[0].fault = _translated(error)
             return
+        if _identity(self._file) != self._identity:
+            self._roll_back()
+            log.error("%s is not there any more: nothing is written", self._file)
+            for job in group:
+                job.result, job.fault = None, MetadataBusy("the database is not where it was opened")
+            return
         try:
             db.execute("COMMIT")
         except sqlite3.Error as error:
@@ -191,6 +200,15 @@ class Writer:
         for loop, jobs in loops.items():
             with contextlib.suppress(RuntimeError):  # a loop that was closed has nobody who waits
                 loop.call_soon_threadsafe(_deliver, jobs)
+
+
+def _identity(file: str) -> tuple[int, int] | None:
+    """Which file it is; SQLite goes on with one that was moved or deleted, and nobody would find it."""
+    try:
+        found = Path(file).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _translated(error: Exception) -> Exception:
