@@ -18,6 +18,7 @@ help:
 	@echo "make test-clients                              test with every client, each in its own environment"
 	@echo "make fuzz [SECONDS=120] [TARGETS=...]          hostile input, guided by coverage, for so long each"
 	@echo "make bench                                     start, memory and throughput, measured"
+	@echo "make crash [ROUNDS=500] [CUTS=500]             kill -9 and power cuts, each checked"
 	@echo "make format | schemas | wheels | clean"
 
 $(VENV)/.python:
@@ -42,6 +43,7 @@ test: $(VENV)/.development system-tools hostile-tools
 include tests/system.mk
 include tests/clients/environments.mk
 include tests/hostile/environment.mk
+include tests/durability/crash.mk
 
 check: $(VENV)/.development
 	$(BIN)/ruff format --check $(SOURCES)
