@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 PROJECTS := pyproject.toml core/pyproject.toml plugins/backend-local/pyproject.toml constraints.txt
 SOURCES := core plugins/backend-local tests schemas
 
-.PHONY: help serve test check format schemas bench wheels clean
+.PHONY: help serve test check format schemas wheels clean
 
 help:
 	@echo "make serve [PORT=9000] [DIR=bleepstore-data]   build the environment and serve"
@@ -17,7 +17,7 @@ help:
 	@echo "make check                                     format, lint, types, walls"
 	@echo "make test-clients                              test with every client, each in its own environment"
 	@echo "make fuzz [SECONDS=120] [TARGETS=...]          hostile input, guided by coverage, for so long each"
-	@echo "make bench                                     start, memory and throughput, measured"
+	@echo "make bench [QUICK=1] [PEERS=\"--peer N=URL\"]     measured beside other servers, by turns"
 	@echo "make crash [ROUNDS=500] [CUTS=500]             kill -9 and power cuts, each checked"
 	@echo "make format | schemas | wheels | clean"
 
@@ -44,6 +44,7 @@ include tests/system.mk
 include tests/clients/environments.mk
 include tests/hostile/environment.mk
 include tests/durability/crash.mk
+include tests/performance/bench.mk
 
 check: $(VENV)/.development
 	$(BIN)/ruff format --check $(SOURCES)
@@ -59,9 +60,6 @@ schemas: $(VENV)/.development
 	$(BIN)/bleepstore config schema > schemas/bleepstore.schema.json
 	$(BIN)/python schemas/generate.py
 	$(BIN)/python schemas/readme_table.py
-
-bench: $(VENV)/.development
-	$(BIN)/python tests/performance/measure.py
 
 wheels: $(VENV)/.python
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps -w dist \

@@ -1,14 +1,15 @@
-# Programs of the system that tests drive: a real browser with its driver, and a real reverse proxy.
+# Programs of the system that tests drive: a real browser with its driver, a real reverse proxy,
+# and a load generator for benchmarks.
 # Each is started as .tools/system/bin/NAME.
 #
 # On Debian they are unpacked below .tools/system with what they need and the machine lacks. Nobody
 # needs to be root, nothing of the system is changed, and its own package lists need not be fresh. The
 # versions are those that Debian has now (it keeps no older ones); .tools/system/versions names them.
-# On other systems they must be on the PATH, as `chromium`, `chromedriver` and `nginx`.
+# On other systems they must be on the PATH, as `chromium`, `chromedriver`, `nginx` and `wrk`.
 
 SYSTEM := .tools/system
-SYSTEM_PACKAGES := chromium chromium-driver nginx
-SYSTEM_PROGRAMS := usr/lib/chromium/chromium usr/bin/chromedriver usr/sbin/nginx
+SYSTEM_PACKAGES := chromium chromium-driver nginx wrk
+SYSTEM_PROGRAMS := usr/lib/chromium/chromium usr/bin/chromedriver usr/sbin/nginx usr/bin/wrk
 ROOT_OF_SYSTEM := $(CURDIR)/$(SYSTEM)
 APT := apt-get -qq -o Dir::State::Lists=$(ROOT_OF_SYSTEM)/apt/lists -o Dir::Cache=$(ROOT_OF_SYSTEM)/apt/cache \
 	-o APT::Sandbox::User= -o Debug::NoLocking=1

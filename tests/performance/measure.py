@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import hashlib
 import os
 import platform
@@ -38,6 +37,7 @@ from urllib.parse import urlsplit
 TESTS = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TESTS / "e2e"), str(TESTS / "wire")]
 
+from processes import memory  # noqa: E402
 from raw_http import Connection, RawReply, request_bytes  # noqa: E402
 from server_process import FIRST, Account, ServerProcess  # noqa: E402
 from sigv4_by_hand import Signer  # noqa: E402
@@ -48,27 +48,6 @@ SMALL = os.urandom(1024)
 
 
 # --- memory ---------------------------------------------------------------------------------------------
-
-
-def family(pid: int) -> list[int]:
-    """A process and all its descendants."""
-    found = [pid]
-    with contextlib.suppress(OSError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            for child in (task / "children").read_text().split():
-                found += family(int(child))
-    return found
-
-
-def memory(pid: int) -> tuple[int, int]:
-    """Resident and proportional bytes of a process and its descendants."""
-    resident = proportional = 0
-    for member in family(pid):
-        with contextlib.suppress(OSError):
-            text = Path(f"/proc/{member}/smaps_rollup").read_text()
-            resident += 1024 * int(re.search(r"^Rss:\s+(\d+)", text, re.M)[1])  # type: ignore[index]
-            proportional += 1024 * int(re.search(r"^Pss:\s+(\d+)", text, re.M)[1])  # type: ignore[index]
-    return resident, proportional
 
 
 class Peak:
