@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from bleepstore.events import Event
+from bleepstore.storage import ENDINGS, Blob
 
 if TYPE_CHECKING:
     from bleepstore.commands import Command
@@ -164,6 +165,29 @@ class Garbage:
     seq: int
     blob: str
     token: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InlineBlob:
+    """One inline blob that was read, for ``scrub``."""
+
+    name: str
+    size: int
+    whole: bool
+    """Whether its bytes are there, and are those that were written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """What names a blob: a version of an object, or a part of an upload."""
+
+    blob: str
+    bucket: str
+    """The bucket's name."""
+    key: str
+    version: str | None = None
+    upload: str | None = None
+    """Id of the upload that has it as a part."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -341,10 +365,21 @@ class MetadataEngine(ABC):
     async def events(self, sink: str, limit: int) -> Sequence[Event]:
         """Events after the sink's cursor (moved by ``MoveCursor``), oldest first."""
 
-    @abstractmethod
-    def blob_names(self) -> AsyncIterator[str]:
-        """Every blob that any row names, for ``scrub``; garbage and inline blobs excluded.
+    # scrub
 
-        A name may come more than once. One that was copied and released while the names were read
-        may be missing: ask :meth:`known` before a blob is judged to be a stranger.
+    @abstractmethod
+    def blobs(self, endings: range = ENDINGS) -> AsyncIterator[Blob]:
+        """Every blob that any row names; garbage and inline blobs excluded.
+
+        ``endings``: only names whose last two hex digits are in it. A blob may come more than
+        once. One that was copied and released while they were read may be missing: ask
+        :meth:`known` before a blob is judged to be a stranger.
         """
+
+    @abstractmethod
+    def inline_blobs(self, endings: range = ENDINGS) -> AsyncIterator[InlineBlob]:
+        """Every inline blob, with its bytes checked; also what a row names and is not there."""
+
+    @abstractmethod
+    async def holders(self, blobs: Sequence[str]) -> Sequence[Holder]:
+        """What names these blobs now, inline ones too. Scans, and sees one state."""

@@ -20,17 +20,23 @@ Guarantees every backend gives, and ``bleepstore.testing.storage`` checks:
 * ``open`` finds a missing blob before the first byte is asked for;
 * bytes read are the bytes written, or :class:`Damaged` is raised: never wrong bytes;
 * ``delete`` of an absent blob succeeds.
+
+A backend whose :class:`Capabilities` say ``scrub`` can also tell what it stores and set it aside,
+so that ``bleepstore scrub`` can compare it with the metadata.
 """
 
 from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
+ENDINGS = range(256)
+"""All that the last two hex digits of a blob's name can be. They are random, so that a part of this
+range is an even slice of what is stored."""
 
 
 class Layout(enum.Enum):
@@ -47,6 +53,17 @@ class Capabilities:
     layout: Layout
     inline: bool
     """Small objects may live in the metadata database instead of in the backend."""
+    scrub: bool = False
+    """There are :meth:`StorageBackend.names`, ``in_flight`` and ``set_aside`` (opaque layout)."""
+
+
+class Aside(enum.Enum):
+    """Where a blob goes that is not to be found under its name any more; nothing is deleted there."""
+
+    QUARANTINE = "quarantine"
+    """Blobs that rows name, and whose bytes are not what was written."""
+    TRASH = "trash"
+    """What no row names."""
 
 
 # --- faults: a closed set. A backend raises these and nothing else. -----------------------------
@@ -221,3 +238,40 @@ class StorageBackend(ABC):
     async def resolve(self, names: Iterable[str]) -> None:
         """Names from :meth:`abandoned` whose fate is decided: forget them."""
         return
+
+    # scrub
+
+    async def verify(self, blob: Blob) -> None:
+        """Read a whole blob, from where it lasts and not from a cache where that can be had.
+
+        Raises what :meth:`open` and its reader raise, :class:`Damaged` first of all.
+        """
+        reader = await self.open(blob)
+        try:
+            async for _ in reader:
+                pass
+        finally:
+            await reader.close()
+
+    async def names(self, endings: range) -> Collection[str]:
+        """What is stored or being written and ends in one of these (see :data:`ENDINGS`).
+
+        What is stored under a name that no blob can have comes with any one ending, by a text that
+        :meth:`set_aside` understands. What comes or goes meanwhile may be missing.
+        """
+        raise Unsupported("the backend cannot be scrubbed")
+
+    async def in_flight(self) -> Collection[str]:
+        """Names whose fate is not decided, of living and dead processes.
+
+        One that was stored before this was asked, and is not here, has been settled or discarded,
+        or its process and all that it noted of it are lost (a power cut).
+        """
+        raise Unsupported("the backend cannot be scrubbed")
+
+    async def set_aside(self, name: str, where: Aside) -> str | None:
+        """Move what :meth:`names` named out of the way, durably, and say where it is now.
+
+        Nothing that is there already is replaced. ``None``: there is nothing of that name.
+        """
+        raise Unsupported("the backend cannot be scrubbed")

@@ -192,7 +192,7 @@ class EngineAgainstDict(RuleBasedStateMachine):
         shutil.rmtree(self.folder)
 
     async def names_left(self) -> list[str]:
-        return [name async for name in self.store.engine.blob_names()]
+        return [blob.name async for blob in self.store.engine.blobs()]
 
 
 TestEngineAgainstDict = EngineAgainstDict.TestCase

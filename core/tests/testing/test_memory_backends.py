@@ -6,11 +6,11 @@ import pytest
 from bleepstore.storage import Capabilities, Layout, StorageBackend
 from bleepstore.testing.memory import Memory, MemoryBackend, NativeMemoryBackend
 from bleepstore.testing.native_storage import NativeStorageKit
-from bleepstore.testing.storage import OpaqueStorageKit, StorageFactory
+from bleepstore.testing.storage import ScrubbedStorageKit, StorageFactory
 
 
-class TestMemoryBackend(OpaqueStorageKit):
-    capabilities = Capabilities(layout=Layout.OPAQUE, inline=True)
+class TestMemoryBackend(ScrubbedStorageKit):
+    capabilities = Capabilities(layout=Layout.OPAQUE, inline=True, scrub=True)
 
     @pytest.fixture
     def make_backend(self) -> StorageFactory:

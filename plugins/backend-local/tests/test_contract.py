@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from bleepstore.storage import Capabilities, Layout, StorageBackend
 from bleepstore.testing.plugin_hygiene import PluginHygiene
-from bleepstore.testing.storage import OpaqueStorageKit, StorageFactory
+from bleepstore.testing.storage import ScrubbedStorageKit, StorageFactory
 from bleepstore_backend_local.backend import LocalBackend
 
 
-class TestLocalBackend(OpaqueStorageKit):
-    capabilities = Capabilities(layout=Layout.OPAQUE, inline=True)
+class TestLocalBackend(ScrubbedStorageKit):
+    capabilities = Capabilities(layout=Layout.OPAQUE, inline=True, scrub=True)
     durable = True
 
     @pytest.fixture

@@ -22,6 +22,8 @@ from bleepstore.events import Event
 from bleepstore.metadata import (
     BucketRecord,
     Garbage,
+    Holder,
+    InlineBlob,
     Listing,
     MetadataBusy,
     MetadataEngine,
@@ -36,9 +38,11 @@ from bleepstore.sqlite import locks
 from bleepstore.sqlite.reader import Reader
 from bleepstore.sqlite.readers import Readers
 from bleepstore.sqlite.remote import CommandClient, CommandServer
+from bleepstore.sqlite.scan import Scan
 from bleepstore.sqlite.schema import open_writer
 from bleepstore.sqlite.state import NULL_VERSION
 from bleepstore.sqlite.writer import Writer
+from bleepstore.storage import ENDINGS, Blob
 
 ROLE_PATIENCE = 10.0
 """Seconds in which a command waits for a process that has the writer role."""
@@ -69,6 +73,7 @@ class SqliteEngine(MetadataEngine):
         self._search: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
         self._reader: Reader
+        self._scan = Scan(path)
         self._readers: Readers
         self._stopped = False
         self.is_writer = False
@@ -117,6 +122,7 @@ class SqliteEngine(MetadataEngine):
         if self._writer is not None:
             await self._writer.stop()
         # The last connection to close folds the log into the database: it has to be one that writes.
+        await self._scan.close()
         if hasattr(self, "_reader"):
             self._reader.close()
         if self._writing is not None:
@@ -292,9 +298,19 @@ class SqliteEngine(MetadataEngine):
         """Events for a sink."""
         return await self._reader.events(sink, limit)
 
-    def blob_names(self) -> AsyncIterator[str]:
+    # --- scrub ------------------------------------------------------------------------------------------
+
+    def blobs(self, endings: range = ENDINGS) -> AsyncIterator[Blob]:
         """Every blob that a row names."""
-        return self._reader.blob_names()
+        return self._scan.blobs(endings)
+
+    def inline_blobs(self, endings: range = ENDINGS) -> AsyncIterator[InlineBlob]:
+        """Every inline blob, checked."""
+        return self._scan.inline_blobs(endings)
+
+    async def holders(self, blobs: Sequence[str]) -> Sequence[Holder]:
+        """What names these blobs."""
+        return await self._scan.holders(blobs)
 
 
 def _make_folder(folder: Path) -> None:

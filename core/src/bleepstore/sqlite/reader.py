@@ -10,7 +10,7 @@ import asyncio
 import json
 import sqlite3
 import zlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -57,12 +57,6 @@ _UPLOAD = (
     f"SELECT {BUCKET_COLUMNS}, {UPLOAD_COLUMNS} FROM buckets b "
     "LEFT JOIN uploads u ON u.id = ? AND u.bucket_id = b.id AND u.key = ? WHERE b.name = ?"
 )
-_NAMING: dict[str, dict[str, Any]] = {
-    "segments": {"list": -1, "part": -1, "n": -1},
-    "current": {"bucket_id": -1, "key": b""},
-    "history": {"bucket_id": -1, "key": b"", "seq": -1},
-}
-"""Tables that name blobs, with primary keys below every row's."""
 _BUCKET_WIDTH = len(BUCKET_COLUMNS.split(", "))
 _OBJECT_END = _BUCKET_WIDTH + len(OBJECT_COLUMNS.split(", "))
 _INLINE = _BUCKET_WIDTH + OBJECT_COLUMNS.split(", ").index("c.inline")
@@ -235,20 +229,6 @@ class Reader:
             Event(seq=seq, name=name, bucket=bucket, key=key.decode(), size=size, etag=etag, at=at)
             for seq, name, bucket, key, size, etag, at in rows
         ]
-
-    async def blob_names(self, page: int = 10_000) -> AsyncIterator[str]:
-        """Every blob in the backend that a row names, by pages of each table's primary key."""
-        for table, key in _NAMING.items():
-            columns = ", ".join(key)
-            query = (
-                f"SELECT {columns}, blob FROM {table} WHERE ({columns}) > ({', '.join('?' * len(key))}) "
-                f"AND NOT inline AND blob IS NOT NULL ORDER BY {columns} LIMIT {page}"
-            )
-            after: tuple[Any, ...] = tuple(key.values())
-            while rows := await self.long(lambda db: db.execute(query, after).fetchall()):  # noqa: B023
-                for row in rows:
-                    yield row[-1]
-                after = rows[-1][:-1]
 
 
 def _checked(crc: int | None, data: bytes | None, name: str) -> bytes:

@@ -7,10 +7,11 @@ or a network in the way. What they hold is in a :class:`Memory`, which outlives 
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
 
 from bleepstore.storage import (
+    Aside,
     Blob,
     BlobMissing,
     BlobReader,
@@ -36,12 +37,16 @@ class Memory:
     store_id: str = ""
     blobs: dict[str, tuple[bytes, str | None]] = field(default_factory=dict)
     tokens: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    aside: dict[str, bytes] = field(default_factory=dict)
+    """What was set aside, by where it is now."""
+    writing: set[str] = field(default_factory=set)
+    """Opaque layout: names whose fate is not decided."""
 
 
 class MemoryBackend(StorageBackend):
     """Opaque blobs in memory."""
 
-    capabilities = Capabilities(layout=Layout.OPAQUE, inline=True)
+    capabilities = Capabilities(layout=Layout.OPAQUE, inline=True, scrub=True)
 
     def __init__(self, memory: Memory | None = None) -> None:
         self.memory = memory or Memory()
@@ -75,6 +80,23 @@ class MemoryBackend(StorageBackend):
             raise TokenMismatch(name)
         self.memory.blobs.pop(name, None)
 
+    async def names(self, endings: range) -> Collection[str]:
+        """Names that end so."""
+        return [name for name in self.memory.blobs if int(name[-2:], 16) in endings]
+
+    async def in_flight(self) -> Collection[str]:
+        """Names of writes that were neither settled nor discarded."""
+        return set(self.memory.writing)
+
+    async def set_aside(self, name: str, where: Aside) -> str | None:
+        """Move a blob to what nobody reads."""
+        if name not in self.memory.blobs:
+            return None
+        places = (f"{where.value}/{name}" + (f".{n}" if n else "") for n in itertools.count())
+        place = next(place for place in places if place not in self.memory.aside)
+        self.memory.aside[place] = self.memory.blobs.pop(name)[0]
+        return place
+
 
 class NativeMemoryBackend(MemoryBackend):
     """Native blobs in memory: named by bucket and key, and conditional on tokens."""
@@ -96,6 +118,7 @@ class MemoryStaged(StagedBlob):
         self._memory = memory
         self._data = bytearray()
         self._published: Blob | None = None
+        memory.writing.add(name)
 
     async def write(self, data: Buffer) -> None:
         """Append."""
@@ -111,13 +134,15 @@ class MemoryStaged(StagedBlob):
         return Blob(name=self.name, size=len(self._data))
 
     async def settle(self) -> None:
-        """Nothing is tracked: memory does not survive its process."""
+        """Forget that it was in flight."""
+        self._memory.writing.discard(self.name)
 
     async def discard(self) -> None:
         """Remove it, unless it has been replaced since."""
         published, self._published = self._published, None
         if published is not None and self._memory.blobs.get(self.name, (b"", ""))[1] == published.token:
             del self._memory.blobs[self.name]
+        self._memory.writing.discard(self.name)
 
 
 class NativeMemoryStaged(MemoryStaged):

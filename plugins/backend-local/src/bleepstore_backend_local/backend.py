@@ -8,6 +8,8 @@
       journal/          names in flight, a file a process (see ``journal``)
       tmp/              blobs that are being written
       blobs/00..ff/     blobs, by the last two hex digits of their names (see ``format``)
+      quarantine/       damaged blobs that ``scrub`` moved there
+      trash/            files that no row named, from ``scrub`` too
 
 Names rise with time and end in random digits, so the last two spread evenly. No name of a client
 ever reaches the file system.
@@ -18,14 +20,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import functools
 import os
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, ParamSpec, TypeVar
 
 from bleepstore.storage import (
+    Aside,
     BackendFailed,
     Blob,
     BlobReader,
@@ -38,6 +42,7 @@ from bleepstore.storage import (
     Unavailable,
 )
 
+from bleepstore_backend_local import inventory
 from bleepstore_backend_local.faults import faults
 from bleepstore_backend_local.journal import Journal
 from bleepstore_backend_local.reading import LocalReader
@@ -56,7 +61,7 @@ T = TypeVar("T")
 class LocalBackend(StorageBackend):
     """A :class:`~bleepstore.storage.StorageBackend` over one folder."""
 
-    capabilities = Capabilities(layout=Layout.OPAQUE, inline=True)
+    capabilities = Capabilities(layout=Layout.OPAQUE, inline=True, scrub=True)
     journal: Journal
 
     def __init__(self, root: Path, *, durable: bool = True, token: str | None = None) -> None:
@@ -200,9 +205,11 @@ class LocalBackend(StorageBackend):
 
     async def open(self, blob: Blob, start: int = 0, length: int | None = None) -> BlobReader:
         """Open a span, with its first piece read and checked."""
-        opening = asyncio.get_running_loop().run_in_executor(
-            None, LocalReader.open, self.path(blob.name), blob, start, length
-        )
+        return await self._open(LocalReader.open, self.path(blob.name), blob, start, length)
+
+    async def _open(self, work: Callable[P, LocalReader], *args: P.args, **kwargs: P.kwargs) -> LocalReader:
+        call = functools.partial(work, *args, **kwargs)
+        opening = asyncio.get_running_loop().run_in_executor(None, call)
         try:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
@@ -227,6 +234,34 @@ class LocalBackend(StorageBackend):
         """Forget names of dead processes."""
         with faults(str(self._root)):
             await asyncio.get_running_loop().run_in_executor(None, self.journal.forget, list(names))
+
+    # --- scrub ------------------------------------------------------------------------------------------
+
+    async def verify(self, blob: Blob) -> None:
+        """Read a whole blob from the disk."""
+        reader = await self._open(LocalReader.open, self.path(blob.name), blob, 0, None, from_disk=True)
+        try:
+            async for _ in reader:
+                pass
+        finally:
+            await reader.close()
+
+    async def names(self, endings: range) -> Collection[str]:
+        """Files that are, were to be or might be blobs."""
+        with faults(str(self._root)):
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(None, inventory.names, self._root, endings)
+
+    async def in_flight(self) -> Collection[str]:
+        """Names in all journals."""
+        with faults(str(self._root)):
+            return await asyncio.get_running_loop().run_in_executor(None, self.journal.all)
+
+    async def set_aside(self, name: str, where: Aside) -> str | None:
+        """Move a file to ``quarantine/`` or ``trash/``."""
+        move = functools.partial(inventory.set_aside, self._root, name, where, durable=self.durable)
+        with faults(name):
+            return await asyncio.get_running_loop().run_in_executor(None, move)
 
 
 def _close_unwanted(opening: asyncio.Future[LocalReader]) -> None:

@@ -63,6 +63,14 @@ class Journal:
         """Names in the journals of dead processes."""
         return self._look(())
 
+    def all(self) -> set[str]:
+        """Names in the journals of all processes, living or dead."""
+        found: set[str] = set()
+        for path in self._folder.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                found.update(_names(path.read_bytes()))
+        return found
+
     def forget(self, names: Collection[str]) -> None:
         """These names of dead processes are decided."""
         self._look(frozenset(names))
@@ -107,8 +115,9 @@ def _make(path: Path) -> int:
 
 def _names(content: bytes) -> list[str]:
     lines = (content[at : at + 32] for at in range(0, len(content), WIDTH))
-    return [line.decode() for line in lines if _is_name(line)]
+    return [line.decode() for line in lines if is_name(line)]
 
 
-def _is_name(line: bytes) -> bool:
+def is_name(line: bytes) -> bool:
+    """Whether this can be a blob's name: 32 lower-case hex digits."""
     return len(line) == 32 and not line.translate(None, b"0123456789abcdef")

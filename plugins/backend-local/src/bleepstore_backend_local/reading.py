@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from array import array
 from collections.abc import AsyncIterator
@@ -20,8 +21,9 @@ PIECE = 16 * BLOCK
 class LocalReader(BlobReader):
     """An open span of one blob. Made in a thread, by :meth:`LocalReader.open`."""
 
-    def __init__(self, file: int, blob: Blob, start: int, end: int) -> None:
+    def __init__(self, file: int, blob: Blob, start: int, end: int, *, from_disk: bool = False) -> None:
         self._file = file
+        self._from_disk = from_disk
         self._blob = blob
         self._start = start
         self._end = end
@@ -30,12 +32,20 @@ class LocalReader(BlobReader):
         self._running: asyncio.Future[bytes] | None = None
 
     @classmethod
-    def open(cls, path: Path, blob: Blob, start: int, length: int | None) -> LocalReader:
-        """Open the file, read its trailer and the first piece. Raises StorageFault."""
+    def open(
+        cls, path: Path, blob: Blob, start: int, length: int | None, *, from_disk: bool = False
+    ) -> LocalReader:
+        """Open the file, read its trailer and the first piece. Raises StorageFault.
+
+        ``from_disk``: what is cached of the file is no proof of what the disk has, and after the
+        read no use to anybody else.
+        """
         end = blob.size if length is None else min(start + length, blob.size)
         with faults(blob.name, absent=BlobMissing):
             file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        reader = cls(file, blob, start, end)
+        reader = cls(file, blob, start, end, from_disk=from_disk)
+        if from_disk:
+            _uncache(file)
         try:
             with faults(blob.name):
                 trailer = os.pread(file, trailer_size(blob.size) + 1, blob.size)
@@ -87,14 +97,25 @@ class LocalReader(BlobReader):
         self._file = -1
         if file >= 0:
             running.add_done_callback(_look)
-            running.add_done_callback(lambda _: os.close(file))
+            running.add_done_callback(lambda _: self._close(file))
         await asyncio.wait((running,))
 
     def release(self) -> None:
         """Close the file while nothing reads."""
         file, self._file = self._file, -1
         if file >= 0:
-            os.close(file)
+            self._close(file)
+
+    def _close(self, file: int) -> None:
+        if self._from_disk:
+            _uncache(file)
+        os.close(file)
+
+
+def _uncache(file: int) -> None:
+    if hasattr(os, "posix_fadvise"):  # macOS has none
+        with contextlib.suppress(OSError):
+            os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _look(running: asyncio.Future[bytes] | None) -> None:

@@ -80,4 +80,24 @@ class InlineTests(KitBase):
         await store.put(bucket, "k", data=b"small")
         upload = await store.begin(bucket, "m")
         await store.part(upload, 1, data=b"small")
-        assert [name async for name in store.engine.blob_names()] == []
+        assert [blob async for blob in store.engine.blobs()] == []
+
+    @pytest.mark.usefixtures("keeps_bytes")
+    async def test_inline_blobs_are_read_and_held_as_others_are(self, store: Store) -> None:
+        """All of them, by the ends of their names too; those that were dropped are gone."""
+        bucket = await store.make_bucket()
+        await store.put(bucket, "gone", data=b"gone")
+        await store.delete(bucket, "gone")
+        await store.put(bucket, "k", data=b"small", blob="0" * 30 + "0f")
+        upload = await store.begin(bucket, "m")
+        await store.part(upload, 1, data=b"smaller", blob="0" * 30 + "10")
+        found = [blob async for blob in store.engine.inline_blobs()]
+        assert {(blob.name[-2:], blob.size, blob.whole) for blob in found} == {
+            ("0f", 5, True),
+            ("10", 7, True),
+        }
+        slices = (range(0x10), range(0x10, 0x11), range(0x11, 0x100))
+        parts = [[blob async for blob in store.engine.inline_blobs(slice)] for slice in slices]
+        assert [[blob.size for blob in part] for part in parts] == [[5], [7], []]
+        held = await store.engine.holders([blob.name for blob in found])
+        assert [(holder.key, holder.upload) for holder in held] == [("k", None), ("m", upload.id)]

@@ -82,17 +82,62 @@ class UpkeepTests(KitBase):
         assert await store.engine.known(asked) == {"current", "dropped", "part"}
         assert await store.engine.known([]) == set()
 
-    async def test_blob_names_are_all_that_rows_need(self, store: Store) -> None:
-        """Garbage is not among them."""
+    # --- scrub ------------------------------------------------------------------------------------------
+
+    async def test_blobs_are_all_that_rows_need(self, store: Store) -> None:
+        """With the size of the whole blob; garbage is not among them."""
         bucket = await store.make_bucket()
         await store.put(bucket, "k", blob="dropped")
-        await store.put(bucket, "k", blob="current")
+        await store.put(bucket, "k", blob="current", size=11)
         upload = await store.begin(bucket, "m")
-        await store.part(upload, 1, blob="part")
+        await store.part(upload, 1, blob="part", size=12)
+        await store.copy_part(upload, 2, await store.object(bucket, "k"), 3, 4)
         done = await store.begin(bucket, "n")
-        await store.part(done, 4, blob="done")
+        await store.part(done, 4, blob="done", size=13)
         await store.complete(bucket, done, (4, 4))
-        assert {name async for name in store.engine.blob_names()} == {"current", "part", "done"}
+        found = {(blob.name, blob.size) async for blob in store.engine.blobs()}
+        assert found == {("current", 11), ("part", 12), ("done", 13)}
+
+    async def test_blobs_come_by_the_ends_of_their_names(self, store: Store) -> None:
+        """Any slices give all of them, and each one alone."""
+        bucket = await store.make_bucket()
+        names = {f"{n:030x}{ending}" for n, ending in enumerate(("00", "0f", "10", "7f", "80", "a9", "ff"))}
+        for number, name in enumerate(sorted(names)):
+            upload = await store.begin(bucket, f"m{number}")
+            if number % 2:
+                await store.part(upload, 1, blob=name)
+            else:
+                await store.put(bucket, f"k{number}", blob=name)
+        slices = (range(0x10), range(0x10, 0x80), range(0x80, 0xFF), range(0xFF, 0x100))
+        found = [{blob.name async for blob in store.engine.blobs(slice)} for slice in slices]
+        assert [len(part) for part in found] == [2, 2, 2, 1]
+        assert set().union(*found) == names
+        assert {name[-2:] for name in found[1]} == {"10", "7f"}
+
+    async def test_holders_are_whatever_names_a_blob_now(self, store: Store) -> None:
+        """Objects, their copies, lists, and parts of unfinished uploads."""
+        bucket, other = await store.make_bucket(), await store.make_bucket("other")
+        await store.put(bucket, "k", blob="one")
+        await store.put(bucket, "gone", blob="dropped")
+        await store.delete(bucket, "gone")
+        source = await store.object(bucket, "k")
+        await store.copy(other, "copy", source)
+        done = await store.begin(bucket, "list")
+        await store.copy_part(done, 1, source, 0, 5)
+        await store.part(done, 2, blob="two")
+        await store.complete(bucket, done, (1, 2))
+        upload = await store.begin(other, "m")
+        await store.copy_part(upload, 7, source, 5, 5)
+        held = await store.engine.holders(["one", "two", "dropped", "stranger"])
+        assert {(found.blob, found.bucket, found.key, found.upload) for found in held} == {
+            ("one", "bucket", "k", None),
+            ("one", "other", "copy", None),
+            ("one", "bucket", "list", None),
+            ("two", "bucket", "list", None),
+            ("one", "other", "m", upload.id),
+        }
+        assert len(held) == 5
+        assert list(await store.engine.holders([])) == []
 
     # --- events -----------------------------------------------------------------------------------------
 
