@@ -14,7 +14,7 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, MutableMapping, Sequence
 from itertools import pairwise
 from typing import Any, cast
 
@@ -69,8 +69,19 @@ class App:
 
     async def start(self) -> None:
         """Open the engines and make ready for requests. Raises :class:`StartFailed`."""
+        await self._or_stop(self._start)
+
+    async def open(self) -> None:
+        """Open the engines and nothing else, for a command. Raises :class:`StartFailed`."""
+        engine = self._settings.metadata.engine
+        path = getattr(self._settings.sections.get(f"metadata.{engine}"), "path", None)
+        if path is not None and not path.exists():
+            raise StartFailed(f"{path}: there is no store")  # and a wrong path shall not make one
+        await self._or_stop(self._open)
+
+    async def _or_stop(self, start: Callable[[], Awaitable[object]]) -> None:
         try:
-            await self._start()
+            await start()
         except (MetadataFailed, StorageFault, Clash, OSError) as error:
             await self.stop()
             raise StartFailed(str(error) or type(error).__name__) from error
@@ -78,11 +89,16 @@ class App:
             await self.stop()
             raise
 
-    async def _start(self) -> None:
+    async def _open(self) -> None:
+        metadata, storage = self._build_engines()
+        await metadata.start()
+        await storage.start(metadata.store_id, fresh=metadata.fresh)
+
+    def _build_engines(self) -> tuple[MetadataEngine, StorageBackend]:
         settings, context = self._settings, self._context()
         self._metadata = metadata = self._metadata_engine()
         self._storage = storage = self._storage_backend()
-        self.services = services = Services(
+        self.services = Services(
             settings=settings,
             accounts=ConfiguredAccounts(settings.auth),
             metadata=metadata,
@@ -92,6 +108,12 @@ class App:
             clock=clock,
             new_id=new_id,
         )
+        return metadata, storage
+
+    async def _start(self) -> None:
+        settings, context = self._settings, self._context()
+        metadata, storage = self._build_engines()
+        services = self.services
         table = OperationTable(self._all("operations", context=context))
         await metadata.start()
         await storage.start(metadata.store_id, fresh=metadata.fresh)
@@ -233,6 +255,20 @@ class App:
 def create_app(settings: Settings, plugins: Plugins | None = None) -> App:
     """The application of a configuration, with all installed plugins unless others are given."""
     return App(settings, (plugins or discover(settings.plugins.disabled)).manager)
+
+
+@contextlib.asynccontextmanager
+async def open_store(settings: Settings, plugins: Plugins) -> AsyncIterator[Services]:
+    """The engines of a configuration, for a command: no hook is called, no task runs.
+
+    Raises :class:`StartFailed`, also while a server has them open.
+    """
+    app = App(settings, plugins.manager)
+    await app.open()
+    try:
+        yield app.services
+    finally:
+        await app.stop()
 
 
 async def serve(

@@ -11,7 +11,8 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,11 +54,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _is_for_the_operator(error: Exception) -> bool:
+    from bleepstore.app import StartFailed
     from bleepstore.config_file import ConfigError
     from bleepstore.discovery import DiscoveryError
     from bleepstore.supervisor import BindFailed
 
-    return isinstance(error, ConfigError | DiscoveryError | BindFailed)
+    return isinstance(error, ConfigError | DiscoveryError | BindFailed | StartFailed)
 
 
 def _say(text: str) -> None:
@@ -103,8 +105,32 @@ def _add_plugin_commands(commands: Any) -> None:
     for specs in plugins.manager.hook.bleepstore_commands():
         for spec in specs:
             parser = commands.add_parser(spec.name, help=spec.help)
+            if spec.store:
+                _add_store_options(parser)
             spec.configure(parser)
-            parser.set_defaults(run=spec.run)
+            parser.set_defaults(run=_on_store(spec.run) if spec.store else spec.run)
+
+
+def _add_store_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "directory", nargs="?", type=Path, metavar="DIR", help=f"data directory (default: ./{DATA})"
+    )
+    _add_config_option(parser)
+
+
+def _on_store(run: Callable[[Any], int]) -> Callable[[argparse.Namespace], int]:
+    """``run`` with arguments that can open the store of the configuration."""
+
+    def run_on_store(options: argparse.Namespace) -> int:
+        from bleepstore.app import open_store
+
+        loaded, plugins, _ = _read(options.config, _in_directory(options.directory))
+        for warning in loaded.warnings:
+            _complain(warning)
+        options.open_store = partial(open_store, loaded.settings, plugins)
+        return run(options)
+
+    return run_on_store
 
 
 # --- what every command reads -----------------------------------------------------------------------
@@ -137,10 +163,7 @@ def _read(
 
 def _add_serve(commands: Any) -> None:
     parser = commands.add_parser("serve", help="run the server")
-    parser.add_argument(
-        "directory", nargs="?", type=Path, metavar="DIR", help=f"data directory (default: ./{DATA})"
-    )
-    _add_config_option(parser)
+    _add_store_options(parser)
     parser.add_argument("--host", help="address to bind (127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to bind (9000); 0 takes a free one")
     parser.add_argument("--workers", type=int, help="processes that answer requests (1)")
@@ -154,10 +177,7 @@ def _add_serve(commands: Any) -> None:
 def _serve(options: argparse.Namespace) -> int:
     from bleepstore import logs, supervisor
 
-    overrides: dict[str, Any] = {}
-    if options.directory is not None:
-        overrides["metadata.sqlite.path"] = options.directory / "metadata.db"
-        overrides["storage.local.root_dir"] = options.directory / "objects"
+    overrides = _in_directory(options.directory)
     for name in ("host", "port", "workers"):
         value = getattr(options, name)
         if value is not None:
@@ -175,6 +195,16 @@ def _serve(options: argparse.Namespace) -> int:
     sockets = supervisor.bind(server.host, server.port)
     port = sockets[0].getsockname()[1]
     return supervisor.run(settings, plugins, sockets, lambda: _say(_banner(loaded, port, path)))
+
+
+def _in_directory(directory: Path | None) -> dict[str, Any]:
+    """What naming a data directory overrides."""
+    if directory is None:
+        return {}
+    return {
+        "metadata.sqlite.path": directory / "metadata.db",
+        "storage.local.root_dir": directory / "objects",
+    }
 
 
 def _check_exposure(loaded: Configuration) -> None:

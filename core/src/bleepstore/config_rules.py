@@ -45,6 +45,7 @@ def _numbers(settings: Settings) -> Iterable[tuple[str, int, int, int]]:
     yield "storage.inline_limit", settings.storage.inline_limit, 0, LARGEST_INLINE
     yield "upkeep.interval", settings.upkeep.interval, 1, 86_400
     yield "upkeep.upload_expiry_days", settings.upkeep.upload_expiry_days, 1, 36_500
+    yield "upkeep.scrub_days", settings.upkeep.scrub_days, 0, 36_500
 
 
 def _check_server(settings: Settings, where: Where) -> None:

@@ -75,6 +75,9 @@ class CommandSpec:
     help: str
     configure: Callable[[Any], None]
     run: Callable[[Any], int]
+    store: bool = False
+    """It works on a store that no server has open: it takes ``DIR`` and ``--config`` as ``serve`` does,
+    and the arguments have ``open_store``: ``async with arguments.open_store() as services``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

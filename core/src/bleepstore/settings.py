@@ -162,6 +162,9 @@ class UpkeepSettings:
 
     interval: int = setting(60, "Seconds between rounds of garbage removal.")
     upload_expiry_days: int = setting(7, "Unfinished multipart uploads are aborted after this many days.")
+    scrub_days: int = setting(
+        0, "All that is stored is read and checked once in so many days, and damage is logged; 0: never."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

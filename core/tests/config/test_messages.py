@@ -28,7 +28,7 @@ def refused(load_text, text: str, *, toml: bool = False, **more) -> str:
         ),
         (
             "upkeep:\n  zzz: 1\n",
-            "c.yaml:2: upkeep.zzz: unknown key; there are interval, upload_expiry_days",
+            "c.yaml:2: upkeep.zzz: unknown key; there are interval, upload_expiry_days, scrub_days",
         ),
         (
             "auth:\n  users:\n  - {access_key: a, secret_key: b}\n  - access_key: c\n    secre_key: d\n",

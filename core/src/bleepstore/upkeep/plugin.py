@@ -1,17 +1,18 @@
-"""The built-in plugin with the background tasks."""
+"""The built-in plugin with the background tasks and the command ``scrub``."""
 
 from __future__ import annotations
 
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
 
 from bleepstore.exchange import Services
-from bleepstore.plugin import API_VERSION, BackgroundTask, Context, hookimpl
+from bleepstore.plugin import API_VERSION, BackgroundTask, CommandSpec, Context, hookimpl
 
 
 class UpkeepPlugin:
-    """Garbage, abandoned writes, old uploads."""
+    """Garbage, abandoned writes, old uploads; scrub."""
 
     name = "upkeep"
     requires_api = API_VERSION
@@ -22,11 +23,22 @@ class UpkeepPlugin:
         from bleepstore.upkeep.rounds import BATCH, AbandonedWrites, expire_uploads, remove_garbage
 
         interval = context.settings.upkeep.interval
-        return (
+        tasks = [
             BackgroundTask(name="garbage", run=every(interval, remove_garbage, most=BATCH)),
             BackgroundTask(name="abandoned", run=every(interval, AbandonedWrites().round)),
             BackgroundTask(name="uploads", run=every(interval, expire_uploads, most=BATCH)),
-        )
+        ]
+        if days := context.settings.upkeep.scrub_days:
+            from bleepstore.upkeep.patrol import patrol
+
+            tasks.append(BackgroundTask(name="scrub", run=patrol(days)))
+        return tasks
+
+    @hookimpl
+    def bleepstore_commands(self) -> Iterable[CommandSpec]:
+        """The command ``scrub``."""
+        text = "read and check all that is stored, while no server runs"
+        return (CommandSpec(name="scrub", help=text, configure=_configure, run=_scrub, store=True),)
 
 
 def every(
@@ -40,6 +52,18 @@ def every(
                 await asyncio.sleep(seconds)
 
     return run
+
+
+def _configure(parser: Any) -> None:
+    from bleepstore.upkeep.command import configure
+
+    configure(parser)
+
+
+def _scrub(options: Any) -> int:
+    from bleepstore.upkeep.command import run
+
+    return run(options)
 
 
 plugin = UpkeepPlugin()
