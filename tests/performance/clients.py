@@ -25,6 +25,8 @@ from presigned import Request
 PATIENCE = 60.0
 """Seconds without any event after which a run is given up."""
 PIECE = 1024 * 1024
+FIRST = 16 * 1024
+"""Bytes to receive at once until the head is complete: what comes with it is copied."""
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.I)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.I)
 _CLOSES = re.compile(rb"^HTTP/1\.0|\r\nconnection: *close", re.I)
@@ -50,7 +52,7 @@ class _Exchange:
         self.began = 0.0
         self.head = b""
         self.left = -1
-        """Bytes of the body that are to come, -1 before the head is complete, -2 while it is chunked."""
+        """Bytes of the body that are to come; -1 until the head is complete, and while it is chunked."""
         self.status = 0
         self.no_body = False
 
@@ -79,7 +81,7 @@ class _Exchange:
     def read(self) -> tuple[bool, int]:
         """Receive what is there; whether the reply is complete, and how many bytes came."""
         try:
-            count = self.socket.recv_into(self.scratch)
+            count = self.socket.recv_into(self.scratch, FIRST if self.left == -1 else 0)
         except BlockingIOError:
             return False, 0
         if not count:
@@ -101,6 +103,8 @@ class _Exchange:
         if length is None and _CHUNKED.search(self.head, 0, end + 2):
             return self.head.endswith(b"0\r\n\r\n"), count
         self.left = int(length[1] if length else 0) - (len(self.head) - end - 4)
+        if self.status < 400:
+            self.head = self.head[: end + 2]
         return self.left <= 0, count
 
 

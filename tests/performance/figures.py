@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from load import Load
 
+LEAST_CPU = 0.03
+"""Seconds of CPU below which nothing is said of it: the system counts hundredths."""
+
 
 @dataclass
 class Run:
@@ -81,7 +84,7 @@ def _figure(runs: Sequence[Run], cpus: int) -> Figure:
         server=runs[0].server,
         value=scale * requests / seconds if seconds else 0.0,
         unit="MB/s" if size else "/s",
-        cpu=1e6 * cpu / requests if cpu is not None and requests else None,
+        cpu=1e6 * cpu / requests if cpu is not None and cpu >= LEAST_CPU and requests else None,
         busy=cpu / seconds / cpus if cpu is not None and seconds else None,
         generator=sum(run.load.generator_cpu for run in runs) / seconds / cpus if seconds else None,
         errors=sum(run.load.errors for run in runs),
