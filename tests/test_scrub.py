@@ -1,5 +1,6 @@
 """``bleepstore scrub`` over what a server stored: all that is wrong is found, and nothing is lost."""
 
+import asyncio
 import json
 import random
 import re
@@ -13,6 +14,14 @@ from typing import Any
 
 import boto3
 import pytest
+from bleepstore.app import create_app
+from bleepstore.commands import CommitObject, Content
+from bleepstore.metadata import Attributes
+from bleepstore.settings import MetadataSettings, Settings
+from bleepstore.sqlite.plugin import SqliteSettings
+from bleepstore.upkeep.rounds import remove_garbage
+from bleepstore.upkeep.scrub import Finding, Scrub
+from bleepstore_backend_local.plugin import LocalSettings
 from botocore.client import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from server_process import FIRST, ServerProcess, command, environment
@@ -338,3 +347,62 @@ def test_running_server_scrubs_by_itself_where_it_is_told_to(store: Store) -> No
     assert stranger.exists()
     assert read(store.s3, "one") == body_of("one", 100 * KIB)
     assert read(store.s3, "large") is None
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_nothing_of_a_busy_server_is_ever_judged(tmp_path: Path) -> None:
+    """Writes begin, fail, commit, are overwritten and removed while every look is taken, many times over."""
+    sections = {
+        "metadata.sqlite": SqliteSettings(path=tmp_path / "metadata.db"),
+        "storage.local": LocalSettings(root_dir=tmp_path / "objects"),
+    }
+    settings = Settings(buckets=(BUCKET,), metadata=MetadataSettings(durability="relaxed"), sections=sections)
+    app = create_app(settings)
+    await app.start()
+    services, chance = app.services, random.Random(1)
+    bucket = await services.metadata.bucket(BUCKET)
+    assert bucket is not None
+    ended = asyncio.Event()
+    counts = {"commit": 0, "discard": 0, "scrub": 0}
+
+    async def write() -> None:
+        while not ended.is_set():
+            staged = await services.storage.stage(services.new_id())
+            await staged.write(b"x" * chance.randrange(1, 200_000))
+            blob = await staged.publish()
+            if chance.random() < 0.3:
+                await staged.discard()
+                counts["discard"] += 1
+                continue
+            values = {"id": services.new_id(), "at": services.clock(), "bucket": bucket.id, "owner": "o"}
+            content = Content(size=blob.size, blob=blob.name)
+            key = str(chance.randrange(20))
+            command = CommitObject(**values, key=key, content=content, etag="e", attributes=Attributes())
+            await services.metadata.apply(command)
+            await staged.settle()
+            counts["commit"] += 1
+
+    async def remove() -> None:
+        while not ended.is_set():
+            await remove_garbage(services)
+            await asyncio.sleep(0)
+
+    async def scrub() -> list[Finding]:
+        found: list[Finding] = []
+        while counts["commit"] < 600 or counts["scrub"] < 20:
+            await Scrub(services, found.append, quarantine=True, trash=True).run()
+            counts["scrub"] += 1
+        ended.set()
+        return found
+
+    workers = [asyncio.create_task(work()) for work in (*[write] * 6, remove)]
+    assert await scrub() == []
+    await asyncio.gather(*workers)
+    assert counts["discard"] > 50
+    await remove_garbage(services)
+    left: list[Finding] = []
+    await Scrub(services, left.append).run()
+    assert left == []
+    await app.stop()
+    assert len(list((tmp_path / "objects" / "blobs").glob("??/*"))) == 20
