@@ -76,10 +76,12 @@ class Crashes:
                 life = self._random.uniform(0.01, LIFE)
                 if self._server.workers > 1 and self._random.random() < 0.3:
                     self._pause.wait(life)
+                    self._model.excused = True
                     self._kill_one()
                     life = self._random.uniform(0.0, LIFE)
                 self._pause.wait(life)
             finally:
+                self._model.excused = self._server.workers > 1  # they do not die in the same instant
                 self._server.kill()
                 ended.set()
         for one in running:

@@ -52,12 +52,10 @@ def object_of(body: bytes, note: str, etag: str | None = None) -> Object:
 
 @dataclass(eq=False)
 class Write:
-    """One request that changes items."""
+    """One request that changes items: all of them, or none."""
 
     changes: Changes
     asked: float
-    atomic: bool
-    """All of the changes happen, or none."""
     acknowledged: float = math.inf
     request_id: str = ""
 
@@ -69,6 +67,8 @@ class Model:
     writes: dict[Item, list[Write]] = field(default_factory=dict)
     unnamed: set[str] = field(default_factory=set)
     """Keys with an upload that may have begun without that anybody knows its id."""
+    excused: bool = False
+    """Whether a request may fail now: a worker lost the one that writes."""
     _clock: Iterator[int] = field(default_factory=itertools.count)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -77,10 +77,10 @@ class Model:
         with self._lock:
             return next(self._clock)
 
-    def ask(self, changes: Changes, *, asked: float | None = None, atomic: bool = True) -> Write:
+    def ask(self, changes: Changes, *, asked: float | None = None) -> Write:
         """Note a write before it is sent; ``asked`` where only the answer says what it changes."""
         with self._lock:
-            write = Write(changes, next(self._clock) if asked is None else asked, atomic)
+            write = Write(changes, next(self._clock) if asked is None else asked)
             for item in changes:
                 self.writes.setdefault(item, []).append(write)
         return write
@@ -130,7 +130,7 @@ class Model:
             if value not in possible and not (item[0] == "upload" and item[1] in self.unnamed):
                 raise Violation(f"{item} is {value}, and may be {possible}")
         for write in {write for writes in self.writes.values() for write in writes}:
-            if write.atomic and math.isinf(write.acknowledged):
+            if math.isinf(write.acknowledged):
                 self._check_whole(write, found)
 
     def _check_whole(self, write: Write, found: Mapping[Item, Hashable]) -> None:
@@ -152,8 +152,9 @@ class Model:
         """From now on it is known what the store holds."""
         self.writes.clear()
         self.unnamed.clear()
+        self.excused = False
         for item, value in found.items():
-            self.writes[item] = [Write({item: value}, -1, atomic=True, acknowledged=-1)]
+            self.writes[item] = [Write({item: value}, -1, acknowledged=-1)]
 
 
 def _possible(item: Item, writes: Sequence[Write]) -> set[Hashable]:

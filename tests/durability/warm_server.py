@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -105,10 +106,12 @@ class WarmServer(ServerProcess):
 def _fork(log: str, arguments: Sequence[str]) -> int:
     pid = os.fork()
     if pid:
+        with suppress(PermissionError):  # it has done that already, and more
+            os.setpgid(pid, pid)
         return pid
     code = 1
     try:
-        os.setsid()  # so that one signal reaches every worker
+        os.setpgid(0, 0)  # so that one signal reaches every worker, from the first moment on
         with Path(log).open("ab", buffering=0) as file, Path("/dev/null").open("rb") as nothing:
             os.dup2(nothing.fileno(), 0)
             os.dup2(file.fileno(), 1)
