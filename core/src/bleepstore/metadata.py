@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from bleepstore.events import Event
 from bleepstore.storage import ENDINGS, Blob
@@ -95,6 +95,21 @@ class ObjectRecord:
     """Id of the segment list, when the object is one."""
     parts: int = 0
     """Number of parts of a multipart object, else 0."""
+
+
+class ObjectEntry(NamedTuple):
+    """What a listing says of an object: a tuple, because every page makes a thousand of them."""
+
+    key: str
+    size: int
+    etag: str
+    modified: int
+    owner: str
+    version: str | None
+    """``None`` is the version ``null``."""
+    storage_class: str
+    checksum_algorithm: str | None
+    checksum_type: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -301,12 +316,12 @@ class MetadataEngine(ABC):
     @abstractmethod
     async def list_objects(
         self, bucket: int, *, prefix: str, delimiter: str, after: str, limit: int
-    ) -> Listing[ObjectRecord]:
+    ) -> Listing[ObjectEntry]:
         """Current objects and common prefixes strictly after ``after``, at most ``limit`` entries.
 
         An ``after`` that is itself a common prefix of the listing skips all keys under it; an
         ``after`` inside a common prefix does not skip the keys that follow it there. Costs
-        O(page): with a delimiter it seeks past each common prefix. Inline bytes are not read.
+        O(page): with a delimiter it seeks past each common prefix.
         """
 
     @abstractmethod

@@ -18,6 +18,7 @@ from bleepstore.metadata import (
     Garbage,
     Listing,
     MetadataEngine,
+    ObjectEntry,
     ObjectRecord,
     PartRecord,
     Reason,
@@ -105,20 +106,20 @@ class DeletesOnlyWhatIsThere(Engine):
 
 
 class ListsByCodeUnits(Engine):
-    async def list_objects(self, bucket: int, **asked: Any) -> Listing[ObjectRecord]:
+    async def list_objects(self, bucket: int, **asked: Any) -> Listing[ObjectEntry]:
         page = await super().list_objects(bucket, **asked)
         entries = sorted(page.entries, key=lambda entry: _name(entry).encode("utf-16-be"))
         return Listing(entries=entries, truncated=page.truncated)
 
 
 class PromisesOnePageMore(Engine):
-    async def list_objects(self, bucket: int, **asked: Any) -> Listing[ObjectRecord]:
+    async def list_objects(self, bucket: int, **asked: Any) -> Listing[ObjectEntry]:
         page = await super().list_objects(bucket, **asked)
         return Listing(entries=page.entries, truncated=len(page.entries) == asked["limit"])
 
 
 class ShowsACommonPrefixAgain(Engine):
-    async def list_objects(self, bucket: int, **asked: Any) -> Listing[ObjectRecord]:
+    async def list_objects(self, bucket: int, **asked: Any) -> Listing[ObjectEntry]:
         if asked["delimiter"] and asked["after"].endswith(asked["delimiter"]):
             asked["after"] = asked["after"] + "\x00"
         return await super().list_objects(bucket, **asked)

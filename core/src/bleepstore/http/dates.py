@@ -32,8 +32,15 @@ def _http_date(seconds: int) -> str:
 
 def iso_time(at: int) -> str:
     """``2026-01-02T03:04:05.000Z``."""
-    t = time.gmtime(at // 1000)
-    return f"{t.tm_year:04}-{t.tm_mon:02}-{t.tm_mday:02}T{t.tm_hour:02}:{t.tm_min:02}:{t.tm_sec:02}.000Z"
+    minute, second = divmod(at // 1000, 60)
+    return f"{_iso_minute(minute)}{second:02}.000Z"
+
+
+@lru_cache(maxsize=4096)
+def _iso_minute(minute: int) -> str:
+    # What was uploaded together is listed together: a page has few different minutes.
+    t = time.gmtime(minute * 60)
+    return f"{t.tm_year:04}-{t.tm_mon:02}-{t.tm_mday:02}T{t.tm_hour:02}:{t.tm_min:02}:"
 
 
 def parse_http_date(text: str) -> int | None:

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from bleepstore.exchange import Exchange, Reply
 from bleepstore.http.dates import iso_time
-from bleepstore.metadata import Listing, ObjectRecord
+from bleepstore.metadata import Listing, ObjectEntry
 from bleepstore.s3.documents import document
 from bleepstore.s3.paging import invalid_argument, make_token, name_writer, page_size, read_token
 from bleepstore.xml.shapes import CommonPrefix, ListBucketResult, Object, Owner
@@ -77,7 +77,7 @@ async def list_objects_v2(x: Exchange) -> Reply:
     )
 
 
-async def objects_page(x: Exchange, *, after: str, limit: int) -> Listing[ObjectRecord]:
+async def objects_page(x: Exchange, *, after: str, limit: int) -> Listing[ObjectEntry]:
     """One page of the bucket's current objects under the ``prefix`` and ``delimiter`` asked for."""
     assert x.bucket is not None
     if limit == 0:  # AWS answers an empty page that claims to be the last
@@ -91,7 +91,7 @@ async def objects_page(x: Exchange, *, after: str, limit: int) -> Listing[Object
     )
 
 
-def last_name(page: Listing[ObjectRecord]) -> str:
+def last_name(page: Listing[ObjectEntry]) -> str:
     """Where the next page begins: the last key, or the last common prefix."""
     last = page.entries[-1]
     return last if isinstance(last, str) else last.key
@@ -102,23 +102,22 @@ def common_prefixes(page: Listing[T], write: Write) -> tuple[CommonPrefix, ...]:
     return tuple(CommonPrefix(prefix=write(entry)) for entry in page.entries if isinstance(entry, str))
 
 
-def contents(x: Exchange, page: Listing[ObjectRecord], write: Write, *, owners: bool) -> tuple[Object, ...]:
+def contents(x: Exchange, page: Listing[ObjectEntry], write: Write, *, owners: bool) -> tuple[Object, ...]:
     """The objects of a page."""
     owner_of = owner_finder(x)
     entries = []
     for record in page.entries:
         if isinstance(record, str):
             continue
-        checksum = record.attributes.checksum
         entries.append(
             Object(
                 key=write(record.key),
                 last_modified=iso_time(record.modified),
                 e_tag=f'"{record.etag}"',
-                checksum_algorithm=(checksum.algorithm,) if checksum else (),
-                checksum_type=checksum.type if checksum else None,
+                checksum_algorithm=(record.checksum_algorithm,) if record.checksum_algorithm else (),
+                checksum_type=record.checksum_type,
                 size=record.size,
-                storage_class=record.attributes.storage_class,
+                storage_class=record.storage_class,
                 owner=owner_of(record.owner) if owners else None,
             )
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bleepstore.exchange import Exchange, Reply
 from bleepstore.http.dates import iso_time
-from bleepstore.metadata import Listing, ObjectRecord
+from bleepstore.metadata import Listing, ObjectEntry
 from bleepstore.s3.documents import document
 from bleepstore.s3.listing import Write, common_prefixes, last_name, objects_page, owner_finder
 from bleepstore.s3.paging import invalid_argument, name_writer, page_size
@@ -44,7 +44,7 @@ async def list_object_versions(x: Exchange) -> Reply:
             key_marker=write(key_marker),
             version_id_marker=version_marker,
             next_key_marker=write(last_name(page)) if page.truncated else None,
-            next_version_id_marker=version_of(last) if isinstance(last, ObjectRecord) else None,
+            next_version_id_marker=version_of(last) if isinstance(last, ObjectEntry) else None,
             max_keys=limit,
             delimiter=write(delimiter) if delimiter else None,
             is_truncated=page.truncated,
@@ -55,25 +55,24 @@ async def list_object_versions(x: Exchange) -> Reply:
     )
 
 
-def version_of(record: ObjectRecord) -> str:
+def version_of(record: ObjectEntry) -> str:
     """The version id that replies name."""
     return record.version or NULL
 
 
-def _versions(x: Exchange, page: Listing[ObjectRecord], write: Write) -> tuple[ObjectVersion, ...]:
+def _versions(x: Exchange, page: Listing[ObjectEntry], write: Write) -> tuple[ObjectVersion, ...]:
     owner_of = owner_finder(x)
     entries = []
     for record in page.entries:
         if isinstance(record, str):
             continue
-        checksum = record.attributes.checksum
         entries.append(
             ObjectVersion(
                 e_tag=f'"{record.etag}"',
-                checksum_algorithm=(checksum.algorithm,) if checksum else (),
-                checksum_type=checksum.type if checksum else None,
+                checksum_algorithm=(record.checksum_algorithm,) if record.checksum_algorithm else (),
+                checksum_type=record.checksum_type,
                 size=record.size,
-                storage_class=record.attributes.storage_class,
+                storage_class=record.storage_class,
                 key=write(record.key),
                 version_id=version_of(record),
                 is_latest=True,

@@ -29,6 +29,7 @@ from bleepstore.metadata import (
     MetadataEngine,
     MetadataFailed,
     MetadataUnavailable,
+    ObjectEntry,
     ObjectRecord,
     PartRecord,
     Segment,
@@ -248,7 +249,7 @@ class SqliteEngine(MetadataEngine):
 
     async def list_objects(
         self, bucket: int, *, prefix: str, delimiter: str, after: str, limit: int
-    ) -> Listing[ObjectRecord]:
+    ) -> Listing[ObjectEntry]:
         """A page of objects."""
         return await self._reader.list_objects(bucket, prefix, delimiter, after, limit)
 

@@ -5,12 +5,14 @@ Keys are compared as UTF-8 bytes. Each common prefix costs one seek, however man
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterator
+from itertools import takewhile
 from typing import Any, TypeVar
 
-from bleepstore.metadata import Listing, ObjectRecord, UploadRecord
-from bleepstore.sqlite.records import OBJECT_COLUMNS, UPLOAD_COLUMNS, object_record, upload_record
+from bleepstore.metadata import Listing, ObjectEntry, UploadRecord
+from bleepstore.sqlite.records import UPLOAD_COLUMNS, upload_record
 
 T = TypeVar("T")
 
@@ -18,7 +20,27 @@ _UPLOADS = (
     f"SELECT {UPLOAD_COLUMNS} FROM uploads u WHERE bucket_id = ? AND completed IS NULL "
     "AND key >= ? AND key < ? ORDER BY key, created, id"
 )
-_OBJECTS = f"SELECT {OBJECT_COLUMNS} FROM current c WHERE bucket_id = ? AND key >= ? AND key < ? ORDER BY key"
+# A block is one row of one JSON array a column. To step through its rows would give up the interpreter's
+# lock at each of them, and under load it takes milliseconds to get it back.
+_ENTRY = (
+    "CAST(key AS TEXT)",
+    "size",
+    "etag",
+    "modified",
+    "owner",
+    "version",
+    "json_extract(attributes, '$[2]')",
+    "json_extract(attributes, '$[3][0]')",
+    "json_extract(attributes, '$[3][2]')",
+)
+_OBJECTS = (
+    f"SELECT {', '.join(f'json_group_array({column})' for column in _ENTRY)} FROM (SELECT * FROM current "
+    "WHERE bucket_id = ? AND key >= ? AND key < ? ORDER BY key LIMIT ?)"
+)
+_KEY = "SELECT key FROM current WHERE bucket_id = ? AND key >= ? AND key < ? ORDER BY key LIMIT 1"
+SMALL_BLOCK = 16
+"""Objects that are read at once where the next one may be rolled up."""
+_loads = json.JSONDecoder().decode
 _LAST = b"\xff\xff\xff\xff"
 """Above every key: no UTF-8 has such a byte."""
 
@@ -36,17 +58,57 @@ def common_prefix(key: bytes, prefix: bytes, delimiter: bytes) -> bytes | None:
 
 def objects_page(
     db: sqlite3.Connection, bucket: int, prefix: str, delimiter: str, after: str, limit: int
-) -> Listing[ObjectRecord]:
+) -> Listing[ObjectEntry]:
     """Current objects and common prefixes after ``after``."""
     first, split, mark = prefix.encode(), delimiter.encode(), after.encode()
     end = successor(first)
-
-    def rows(start: bytes) -> Iterator[Any]:
-        return db.execute(_OBJECTS, (bucket, start, end))
-
     # The least key above another is that key and a zero byte.
     start = _start(first, split, mark, mark + b"\0")
-    return _page(rows, 1, object_record, first, split, start, limit)
+    entries: list[ObjectEntry | str] = []
+    # Where keys are rolled up, few of a block may count: it grows while none is.
+    size = SMALL_BLOCK if split else limit + 1
+    while True:
+        if split:
+            start = _roll_up(db, (bucket, end), first, split, start, entries, limit)
+        asked = min(size, limit + 1 - len(entries))
+        if asked <= 0:
+            return Listing(entries=entries[:limit], truncated=True)
+        block = _block(db, bucket, start, end, asked)
+        plain = block
+        if split:
+            plain = list(takewhile(lambda entry: entry.key.find(delimiter, len(prefix)) < 0, block))
+        entries += plain
+        if len(plain) == len(block) < asked:
+            return Listing(entries=entries[:limit], truncated=len(entries) > limit)
+        start = plain[-1].key.encode() + b"\0"
+        size = size * 4 if len(plain) == len(block) else SMALL_BLOCK
+
+
+def _roll_up(
+    db: sqlite3.Connection,
+    within: tuple[int, bytes],
+    prefix: bytes,
+    delimiter: bytes,
+    start: bytes,
+    entries: list[ObjectEntry | str],
+    limit: int,
+) -> bytes:
+    """Add the common prefixes that stand next, one seek each; returns where other keys begin."""
+    bucket, end = within
+    while len(entries) <= limit:
+        row = db.execute(_KEY, (bucket, start, end)).fetchone()
+        rolled = None if row is None else common_prefix(row[0], prefix, delimiter)
+        if rolled is None:
+            break
+        entries.append(rolled.decode())
+        start = successor(rolled)
+    return start
+
+
+def _block(db: sqlite3.Connection, bucket: int, start: bytes, end: bytes, size: int) -> list[ObjectEntry]:
+    """The first ``size`` objects with keys from ``start`` up to ``end``."""
+    columns = db.execute(_OBJECTS, (bucket, start, end, size)).fetchone()
+    return list(map(ObjectEntry._make, zip(*map(_loads, columns), strict=True)))
 
 
 def uploads_page(

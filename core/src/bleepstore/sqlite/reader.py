@@ -21,6 +21,7 @@ from bleepstore.metadata import (
     Garbage,
     Listing,
     MetadataUnavailable,
+    ObjectEntry,
     ObjectRecord,
     PartRecord,
     Segment,
@@ -146,7 +147,7 @@ class Reader:
 
     async def list_objects(
         self, bucket: int, prefix: str, delimiter: str, after: str, limit: int
-    ) -> Listing[ObjectRecord]:
+    ) -> Listing[ObjectEntry]:
         """A page of current objects and common prefixes."""
         return await self.long(lambda db: objects_page(db, bucket, prefix, delimiter, after, limit))
 

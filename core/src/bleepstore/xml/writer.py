@@ -7,6 +7,8 @@ a listing of 1,000 keys is written in a few milliseconds.
 from __future__ import annotations
 
 import functools
+import operator
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -36,54 +38,58 @@ def write(shape: Any, *, namespace: str | None = NAMESPACE) -> bytes:
 
 def escape(text: str) -> str:
     """Text as the content of an element or an attribute."""
-    if text.isalnum():
-        return text
-    return text.translate(_TEXT)
+    # Most texts hold nothing to escape but the quotes of an ETag, and to see that takes less than to
+    # translate them.
+    return text.translate(_TEXT) if _special(text) else text.replace('"', "&quot;")
+
+
+_special = re.compile(f"[{re.escape(''.join(chr(c) for c in _TEXT if c != 0x22))}]").search
 
 
 @functools.cache
 def _emitter(shape: type) -> Emit:
     """Writes what is inside the element of a shape."""
-    emits = [_part_emitter(part) for part in parts(shape) if not part.attribute]
+    content = [part for part in parts(shape) if not part.attribute]
+    if len(content) == 1:
+        only = _part_emitter(content[0])
+        field = content[0].field
+
+        def emit_only(value: Any, append: Append) -> None:
+            child = getattr(value, field)
+            if child is not None:
+                only(child, append)
+
+        return emit_only
+    children = operator.attrgetter(*(part.field for part in content))
+    emits = [_part_emitter(part) for part in content]
 
     def emit(value: Any, append: Append) -> None:
-        for one in emits:
-            one(value, append)
+        for one, child in zip(emits, children(value), strict=True):
+            if child is not None:
+                one(child, append)
 
     return emit
 
 
 def _part_emitter(part: Part) -> Emit:
-    field = part.field
-    inner = _value_emitter(part)
+    """Writes the value of a field, which is not ``None``."""
     if part.text:
-
-        def emit_text(value: Any, append: Append) -> None:
-            append(escape(getattr(value, field) or ""))
-
-        return emit_text
+        return lambda child, append: append(escape(child))
+    inner = _value_emitter(part)
     if not part.many:
+        return inner
 
-        def emit_one(value: Any, append: Append) -> None:
-            child = getattr(value, field)
-            if child is not None:
-                inner(child, append)
-
-        return emit_one
-
-    def emit_many(value: Any, append: Append) -> None:
-        for child in getattr(value, field) or ():
+    def emit_many(children: Any, append: Append) -> None:
+        for child in children:
             inner(child, append)
 
     if part.wrapped is None:
         return emit_many
     opening, closing = f"<{part.name}>", f"</{part.name}>"
 
-    def emit_wrapped(value: Any, append: Append) -> None:
-        if getattr(value, field) is None:
-            return
+    def emit_wrapped(children: Any, append: Append) -> None:
         append(opening)
-        emit_many(value, append)
+        emit_many(children, append)
         append(closing)
 
     return emit_wrapped
@@ -94,23 +100,11 @@ def _value_emitter(part: Part) -> Emit:
     name = part.wrapped or part.name
     opening, closing = f"<{name}>", f"</{name}>"
     if part.kind is bool:
-
-        def emit_bool(value: Any, append: Append) -> None:
-            append(opening + ("true" if value else "false") + closing)
-
-        return emit_bool
+        return lambda value, append: append(opening + ("true" if value else "false") + closing)
     if part.kind is int:
-
-        def emit_int(value: Any, append: Append) -> None:
-            append(f"{opening}{value}{closing}")
-
-        return emit_int
+        return lambda value, append: append(f"{opening}{value}{closing}")
     if part.kind is str:
-
-        def emit_str(value: Any, append: Append) -> None:
-            append(opening + (value if value.isalnum() else value.translate(_TEXT)) + closing)
-
-        return emit_str
+        return lambda value, append: append(f"{opening}{escape(value)}{closing}")
     attributes = [p for p in parts(part.kind) if p.attribute]
     content = _emitter(part.kind)
 

@@ -13,6 +13,7 @@ from bleepstore.metadata import (
     BucketRecord,
     Committed,
     MetadataEngine,
+    ObjectEntry,
     ObjectRecord,
     Reason,
     Refused,
@@ -261,11 +262,30 @@ class Store:
             for upload in uploads.entries:
                 assert isinstance(upload, UploadRecord)
                 seen.append(await engine.parts(upload.segments))
-            for found in listing.entries:
-                assert isinstance(found, ObjectRecord)
-                if found.segments is not None:
+            for entry in listing.entries:
+                assert isinstance(entry, ObjectEntry)
+                _, found = await engine.object(bucket.name, entry.key)
+                seen.append(found)
+                if found is not None and found.segments is not None:
                     seen.append(await self.spans(found))
         return seen
+
+
+def entry_of(found: ObjectRecord) -> ObjectEntry:
+    """An object as a listing shows it."""
+    attributes = found.attributes
+    checksum = attributes.checksum
+    return ObjectEntry(
+        key=found.key,
+        size=found.size,
+        etag=found.etag,
+        modified=found.modified,
+        owner=found.owner,
+        version=found.version,
+        storage_class=attributes.storage_class,
+        checksum_algorithm=None if checksum is None else checksum.algorithm,
+        checksum_type=None if checksum is None else checksum.type,
+    )
 
 
 def source_of(found: ObjectRecord) -> c.Source:
