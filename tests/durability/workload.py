@@ -20,8 +20,8 @@ from store_model import BUCKET, Changes, Item, Model, Object, Violation, object_
 
 KEYS = 5
 SHARED = 3
-SIZES = (0, 1, 700, 5000, 32 * 1024, 32 * 1024 + 1, 64 * 1024, 150_000, 400_000)
-"""Inline in the metadata database up to 32 KiB, a blob above."""
+SIZES = (0, 1, 700, 5000, 32 * 1024, 64 * 1024, 64 * 1024 + 1, 150_000, 400_000)
+"""Inline in the metadata database up to 64 KiB, a blob above."""
 PART = 5 * 1024 * 1024
 """What all parts but the last must have."""
 BASE = "base"

@@ -133,7 +133,7 @@ class StorageSettings:
 
     backend: str = setting("local", "Name of the storage backend (local, aws, gcp, azure, or a plugin's).")
     inline_limit: int = setting(
-        32 * 1024, "Objects up to this many bytes live in the metadata database where it allows that."
+        64 * 1024, "Objects up to this many bytes live in the metadata database where it allows that."
     )
     encrypted_at_rest: bool = setting(
         False, "The disk encrypts: x-amz-server-side-encryption AES256 is accepted and echoed."

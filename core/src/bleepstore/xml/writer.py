@@ -21,6 +21,13 @@ _TEXT: dict[int, str] = dict.fromkeys((*range(0x20), *range(0xD800, 0xE000), 0xF
 _TEXT |= {0x09: "\t", 0x0A: "\n", 0x0D: "&#13;"}
 _TEXT |= {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", ord('"'): "&quot;"}
 
+
+class Fragment(str):
+    """Elements that are written already, in the place of a list of shapes."""
+
+    __slots__ = ()
+
+
 Append = Callable[[str], None]
 Emit = Callable[[Any, Append], None]
 
@@ -80,6 +87,9 @@ def _part_emitter(part: Part) -> Emit:
         return inner
 
     def emit_many(children: Any, append: Append) -> None:
+        if isinstance(children, Fragment):
+            append(children)
+            return
         for child in children:
             inner(child, append)
 
