@@ -28,6 +28,7 @@ from bleepstore.sqlite.references import (
 )
 
 NULL_VERSION = "null"
+MOST_NAMES = 10_000
 
 
 class State:
@@ -42,6 +43,8 @@ class State:
         self.seq = 0
         """Sequence number of the last command that changed something."""
         self._applied = 0
+        self._names: dict[int, str] = {}
+        """Names of buckets by id, as every command asks for one: never changed, only deleted."""
         self._sinks = False
         self._appliers: dict[type, Callable[[Any], Any]] = {
             c.CreateBucket: self._create_bucket,
@@ -63,7 +66,8 @@ class State:
         self.load()
 
     def load(self) -> None:
-        """Read the counters back from the database."""
+        """Read the counters back from the database, and forget what a rollback may have undone."""
+        self._names.clear()
         self.seq, self._applied = self.connection.execute("SELECT seq, applied_index FROM state").fetchone()
         self._sinks = self.connection.execute("SELECT 1 FROM sinks LIMIT 1").fetchone() is not None
 
@@ -83,10 +87,15 @@ class State:
         return self.seq
 
     def _bucket_name(self, bucket: int) -> str:
-        row = self.connection.execute("SELECT name FROM buckets WHERE id = ?", (bucket,)).fetchone()
-        if row is None:
-            raise Refused(Reason.NO_SUCH_BUCKET)
-        return str(row[0])
+        name = self._names.get(bucket)
+        if name is None:
+            row = self.connection.execute("SELECT name FROM buckets WHERE id = ?", (bucket,)).fetchone()
+            if row is None:
+                raise Refused(Reason.NO_SUCH_BUCKET)
+            if len(self._names) >= MOST_NAMES:
+                self._names.clear()
+            name = self._names[bucket] = str(row[0])
+        return name
 
     def current(self, bucket: int, key: bytes) -> CurrentRow | None:
         """The current version of a key."""
@@ -157,6 +166,7 @@ class State:
         db.execute("DELETE FROM uploads WHERE bucket_id = ? AND completed IS NOT NULL", (bucket,))
         db.execute("DELETE FROM bucket_documents WHERE bucket_id = ?", (bucket,))
         db.execute("DELETE FROM buckets WHERE id = ?", (bucket,))
+        del self._names[bucket]
 
     def _put_bucket_document(self, command: c.PutBucketDocument) -> None:
         db, bucket = self.connection, command.bucket
