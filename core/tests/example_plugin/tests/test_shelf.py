@@ -3,12 +3,12 @@
 import pytest
 from bleepstore.storage import Capabilities, Layout
 from bleepstore.testing.memory import Memory
-from bleepstore.testing.storage import OpaqueStorageKit, StorageFactory
+from bleepstore.testing.storage import ScrubbedStorageKit, StorageFactory
 from bleepstore_example.shelf import ShelfBackend
 
 
-class TestShelf(OpaqueStorageKit):
-    capabilities = Capabilities(layout=Layout.OPAQUE, inline=True)
+class TestShelf(ScrubbedStorageKit):
+    capabilities = Capabilities(layout=Layout.OPAQUE, inline=True, scrub=True)
 
     @pytest.fixture
     def make_backend(self) -> StorageFactory:
