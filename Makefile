@@ -15,7 +15,7 @@ help:
 	@echo "make serve [PORT=9000] [DIR=bleepstore-data]   build the environment and serve"
 	@echo "make test                                      build it and run all tests"
 	@echo "make check                                     format, lint, types, walls"
-	@echo "make test-clients                              test with every client, each in its own environment"
+	@echo "make test-clients [ONLY=http|tls]              test with every client, each in its own environment"
 	@echo "make fuzz [SECONDS=120] [TARGETS=...]          hostile input, guided by coverage, for so long each"
 	@echo "make bench [QUICK=1] [PEERS=\"--peer N=URL\"]     measured beside other servers, by turns"
 	@echo "make crash [ROUNDS=500] [CUTS=500]             kill -9 and power cuts, each checked"

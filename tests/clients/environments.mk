@@ -61,4 +61,4 @@ CLIENT_ENVIRONMENTS = $(CLIENT_SETS:%=$(CLIENTS)/%/.installed)
 client-environments: $(CLIENT_ENVIRONMENTS)
 
 test-clients: $(VENV)/.development client-environments
-	$(BIN)/python -m pytest tests/clients -n 2 --dist loadfile
+	$(BIN)/python -m pytest tests/clients -n 2 --dist loadfile $(if $(ONLY),-k $(ONLY))
