@@ -6,7 +6,8 @@ import pytest
 from bleepstore.storage import Capabilities, Layout, StorageBackend
 from bleepstore.testing.memory import Memory, MemoryBackend, NativeMemoryBackend
 from bleepstore.testing.native_storage import NativeStorageKit
-from bleepstore.testing.storage import ScrubbedStorageKit, StorageFactory
+from bleepstore.testing.scrubbed_storage import ScrubbedStorageKit
+from bleepstore.testing.storage import StorageFactory
 
 
 class TestMemoryBackend(ScrubbedStorageKit):

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from bleepstore.storage import Capabilities, Layout, StorageBackend
 from bleepstore.testing.plugin_hygiene import PluginHygiene
-from bleepstore.testing.storage import ScrubbedStorageKit, StorageFactory
+from bleepstore.testing.scrubbed_storage import ScrubbedStorageKit
+from bleepstore.testing.storage import StorageFactory
 from bleepstore_backend_local.backend import LocalBackend
 
 

@@ -40,6 +40,19 @@ def check_key(key: str) -> None:
             raise S3Error("KeyTooLongError", Size=str(size), MaxSizeAllowed=str(KEY_BYTES))
 
 
+def absolute_form(target: bytes) -> tuple[bytes, bytes]:
+    """Host, and path with query, of a target in absolute form. Raises S3Error InvalidURI for other forms."""
+    scheme, separator, rest = target.partition(b"://")
+    if not separator or scheme.lower() not in (b"http", b"https"):
+        raise S3Error("InvalidURI")
+    before, question, query = rest.partition(b"?")
+    authority, _, path = before.partition(b"/")
+    # Whoever names a user in a URL means to deceive about its host (RFC 9110 section 4.2.4).
+    if not authority or b"@" in authority:
+        raise S3Error("InvalidURI")
+    return authority, b"/" + path + question + query
+
+
 def hostname(host: str) -> str:
     """The name in a Host header: lower-case, without port and trailing dot."""
     name = host.lower()

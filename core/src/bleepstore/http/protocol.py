@@ -29,6 +29,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
 from bleepstore.errors import S3Error
+from bleepstore.http.address import absolute_form
 from bleepstore.http.cycle import S3Cycle
 from bleepstore.http.entry import S3Entry
 from bleepstore.http.faults import error_document
@@ -237,7 +238,7 @@ class S3Protocol(HttpToolsProtocol):
             raise S3Error("MethodNotAllowed")
         target = self.url.partition(b"#")[0]
         if target[:1] != b"/":
-            authority, target = _absolute_form(target)
+            authority, target = absolute_form(target)
             # The host of the target counts, whatever Host says (RFC 9112 section 3.2.2).
             self.headers[:] = [pair for pair in self.headers if pair[0] != b"host"]
             self.headers.append((b"host", authority))
@@ -460,19 +461,6 @@ def _refusal(error: S3Error, target: bytes) -> Work:
         await cycle.reply(error.status, lines.encode(), len(document), document)
 
     return answer
-
-
-def _absolute_form(target: bytes) -> tuple[bytes, bytes]:
-    """Host, and path with query, of a target in absolute form. Raises S3Error InvalidURI for other forms."""
-    scheme, separator, rest = target.partition(b"://")
-    if not separator or scheme.lower() not in (b"http", b"https"):
-        raise S3Error("InvalidURI")
-    before, question, query = rest.partition(b"?")
-    authority, _, path = before.partition(b"/")
-    # Whoever names a user in a URL means to deceive about its host (RFC 9110 section 4.2.4).
-    if not authority or b"@" in authority:
-        raise S3Error("InvalidURI")
-    return authority, b"/" + path + question + query
 
 
 def s3_protocol(settings: Settings, patience: Patience | None = None) -> type[S3Protocol]:

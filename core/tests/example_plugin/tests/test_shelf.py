@@ -3,7 +3,8 @@
 import pytest
 from bleepstore.storage import Capabilities, Layout
 from bleepstore.testing.memory import Memory
-from bleepstore.testing.storage import ScrubbedStorageKit, StorageFactory
+from bleepstore.testing.scrubbed_storage import ScrubbedStorageKit
+from bleepstore.testing.storage import StorageFactory
 from bleepstore_example.shelf import ShelfBackend
 
 
