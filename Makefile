@@ -6,8 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+CLOUDS := plugins/backend-aws plugins/backend-gcp plugins/backend-azure
 PROJECTS := pyproject.toml core/pyproject.toml plugins/backend-local/pyproject.toml constraints.txt
-SOURCES := core plugins/backend-local tests schemas
+SOURCES := core plugins/backend-local $(CLOUDS) tests schemas
 
 .PHONY: help serve test check format schemas wheels clean
 
@@ -30,8 +31,9 @@ $(VENV)/.runtime: $(VENV)/.python $(PROJECTS)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ./core -e ./plugins/backend-local
 	@touch $@
 
-$(VENV)/.development: $(VENV)/.runtime requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-dev.txt
+$(VENV)/.development: $(VENV)/.runtime requirements-dev.txt $(CLOUDS:=/pyproject.toml)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-dev.txt \
+		$(CLOUDS:%=-e ./%)
 	@touch $@
 
 serve: $(VENV)/.runtime
@@ -49,7 +51,7 @@ include tests/performance/bench.mk
 check: $(VENV)/.development
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
-	$(BIN)/mypy core/src plugins/backend-local/src
+	$(BIN)/mypy core/src plugins/backend-local/src $(CLOUDS:=/src)
 	$(BIN)/lint-imports
 
 format: $(VENV)/.development

@@ -1,0 +1,1 @@
+"""The plugin that offers ``storage.backend: aws``."""

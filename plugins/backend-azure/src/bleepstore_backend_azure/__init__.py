@@ -1,0 +1,1 @@
+"""Azure Blob Storage as storage of BleepStore: objects under their own bucket and key, see README.md."""

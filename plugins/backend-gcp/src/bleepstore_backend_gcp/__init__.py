@@ -1,0 +1,1 @@
+"""Google Cloud Storage as storage of BleepStore: objects under their own bucket and key, see README.md."""
