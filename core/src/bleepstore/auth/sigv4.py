@@ -27,6 +27,7 @@ from bleepstore.auth.canonical import (
     string_to_sign,
 )
 from bleepstore.auth.chunks import RunningSignature
+from bleepstore.auth.verified import Verified
 from bleepstore.errors import S3Error
 from bleepstore.exchange import (
     Account,
@@ -74,6 +75,9 @@ class _Claim:
     signature: str
     payload: str
     presigned: bool
+    since: int
+    until: int
+    """Milliseconds since 1970: when it may be used, both inclusive."""
 
 
 class SignatureV4(Authenticator):
@@ -83,10 +87,14 @@ class SignatureV4(Authenticator):
         self._accounts = accounts
         self._region = region
         self._keys = SigningKeys()
+        self._verified = Verified()
 
     async def authenticate(self, x: Exchange) -> Authentication | None:
         """Return who signed; ``None`` where nobody did. Raises S3Error."""
         authorization = x.headers.get("authorization")
+        known = self._verified.get(x, authorization)
+        if known is not None:
+            return known
         query = x.query
         if "X-Amz-Algorithm" in query or "X-Amz-Signature" in query or "X-Amz-Credential" in query:
             if authorization is not None:
@@ -115,13 +123,15 @@ class SignatureV4(Authenticator):
         signer: ChunkSigner | None = None
         if claim.payload in _SIGNED_STREAMING:
             signer = RunningSignature(claim.key, claim.date, claim.scope, claim.signature)
-        return Authentication(
+        finding = Authentication(
             identity=Identity(account=claim.account, access_key=claim.access_key, signature=ALGORITHM),
             chunk_signer=signer,
             signed_headers=claim.names,
             query_checksums_signed=claim.presigned,
             payload=claim.payload,
         )
+        self._verified.keep(x, authorization, finding, claim.since, claim.until)
+        return finding
 
     async def authenticate_form(self, x: Exchange, fields: Mapping[str, str]) -> Identity | None:
         """Return who signed the policy of a form; ``None`` where nobody did. Raises S3Error.
@@ -202,6 +212,8 @@ class SignatureV4(Authenticator):
             signature,
             payload,
             False,
+            at - SKEW,
+            at + SKEW,
         )
 
     # --- the presigned URL ------------------------------------------------------------------------
@@ -223,13 +235,14 @@ class SignatureV4(Authenticator):
         account, access_key, scope, key = self._credential(
             x, query["X-Amz-Credential"], date, _bad_credential
         )
-        if at - x.now > SKEW:
+        since, until = at - SKEW, at + expires * 1000
+        if x.now < since:
             raise S3Error("AccessDenied", "Request is not yet valid")
-        if x.now > at + expires * 1000:
+        if x.now > until:
             error = S3Error("AccessDenied", "Request has expired")
             error.elements |= {
                 "X-Amz-Expires": str(expires),
-                "Expires": iso_time(at + expires * 1000),
+                "Expires": iso_time(until),
                 "ServerTime": iso_time(x.now),
             }
             raise error
@@ -237,8 +250,9 @@ class SignatureV4(Authenticator):
         _check_payload(payload)
         signed = query["X-Amz-SignedHeaders"]
         names = frozenset(signed.split(";"))
+        signature = query["X-Amz-Signature"]
         return _Claim(
-            account, access_key, key, date, scope, signed, names, query["X-Amz-Signature"], payload, True
+            account, access_key, key, date, scope, signed, names, signature, payload, True, since, until
         )
 
     # --- what both have ---------------------------------------------------------------------------
