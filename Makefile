@@ -39,12 +39,13 @@ $(VENV)/.development: $(VENV)/.runtime requirements-dev.txt $(CLOUDS:=/pyproject
 serve: $(VENV)/.runtime
 	@exec $(BIN)/bleepstore serve $(DIR) --port $(PORT)
 
-test: $(VENV)/.development system-tools hostile-tools
+test: $(VENV)/.development system-tools hostile-tools emulators
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 include tests/system.mk
 include tests/clients/environments.mk
 include tests/hostile/environment.mk
+include tests/emulators/emulators.mk
 include tests/durability/crash.mk
 include tests/performance/bench.mk
 
