@@ -1,0 +1,165 @@
+"""Calls to the service: which client, in which threads, how often and how long they are tried.
+
+The SDK blocks, so its calls run in a bounded set of threads, always with whole buffers: none waits
+for a slow client of ours. A call that could not begin within :data:`PATIENCE` seconds, because all threads
+are busy with a service that does not answer, is not begun.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import requests
+from azure.core import MatchConditions
+from azure.core.pipeline.transport import RequestsTransport
+from azure.storage.blob import BlobServiceClient, ContainerClient, ExponentialRetry
+from bleepstore.storage import BackendFailed, Unavailable
+from requests.adapters import HTTPAdapter
+
+from bleepstore_backend_azure.faults import faults
+
+if TYPE_CHECKING:
+    from bleepstore_backend_azure.plugin import AzureSettings
+
+PATIENCE = 10.0
+"""Seconds that a call may wait for a thread."""
+CONNECT_SECONDS = 3
+SLOW_SECONDS = 60
+"""Silence that is allowed to calls that work on the whole of a large blob."""
+SINGLE = 1 << 30
+"""One buffer is one request, however large."""
+MIB = 1 << 20
+SCOPE = "https://storage.azure.com/.default"
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Calls:
+    """Threads for calls. Their errors are StorageFaults."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="bleepstore-azure")
+
+    def run(self, what: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+        """Begin a call for ``what``. Raises Unavailable after :meth:`stop`."""
+        return self._submit(what, PATIENCE, work, *args, **kwargs)
+
+    def finish(self, what: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+        """As :meth:`run`, for what must be done however long it waits."""
+        return self._submit(what, float("inf"), work, *args, **kwargs)
+
+    def _submit(
+        self, what: str, patience: float, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> asyncio.Future[T]:
+        asked = time.monotonic()
+
+        def call() -> T:
+            if time.monotonic() - asked > patience:
+                raise Unavailable(f"{what}: all calls to the service are waiting for it")
+            with faults(what):
+                return work(*args, **kwargs)
+
+        try:
+            return asyncio.wrap_future(self._threads.submit(call))
+        except RuntimeError as error:
+            raise Unavailable(f"{what}: the server is stopping") from error
+
+    async def stop(self) -> None:
+        """Let the calls under way come to their end."""
+        await asyncio.get_running_loop().run_in_executor(None, self._threads.shutdown)
+
+
+class Retried:
+    """Whether a call was tried again: a precondition may then have been broken by its own success."""
+
+    def __init__(self) -> None:
+        self.yes = False
+
+    def __call__(self, **_: Any) -> None:
+        """Called by the SDK's retry policy."""
+        self.yes = True
+
+
+def at(expect: str | None) -> dict[str, Any]:
+    """Arguments of a call that may only find this token; ``""`` is absence."""
+    if expect is None:
+        return {}
+    if not expect:
+        return {"match_condition": MatchConditions.IfMissing}
+    return {"etag": quoted(expect), "match_condition": MatchConditions.IfNotModified}
+
+
+def quoted(token: str) -> str:
+    """A token as an entity-tag."""
+    return f'"{token}"'
+
+
+def token_of(etag: str | None) -> str:
+    """The token of an entity-tag, which listings give without quotes."""
+    return (etag or "").strip('"')
+
+
+# --- the client -------------------------------------------------------------------------------------
+
+
+def connect(section: AzureSettings, environ: Mapping[str, str] | None = None) -> ContainerClient:
+    """A client of the container; nothing is sent yet. Raises BackendFailed.
+
+    Credentials are those that Azure's own tools take: see the README.
+    """
+    environ = os.environ if environ is None else environ
+    text = environ.get("AZURE_STORAGE_CONNECTION_STRING", "")
+    account = section.account or environ.get("AZURE_STORAGE_ACCOUNT", "")
+    options = _options(section)
+    try:
+        if text and section.account in ("", _account(text)):
+            if section.endpoint:
+                text = ";".join(part for part in text.split(";") if not part.startswith("BlobEndpoint="))
+                text = f"{text.rstrip(';')};BlobEndpoint={section.endpoint}"
+            service = BlobServiceClient.from_connection_string(text, **options)
+        elif account or section.endpoint:
+            url = section.endpoint or f"https://{account}.blob.core.windows.net"
+            service = BlobServiceClient(url, credential=_credential(account, environ), **options)
+        else:
+            raise BackendFailed("storage.azure: needs an account, or AZURE_STORAGE_CONNECTION_STRING")
+        return service.get_container_client(section.container)
+    except ValueError as error:
+        raise BackendFailed(f"storage.azure: {error}") from error
+
+
+def _account(connection: str) -> str:
+    parts = dict(part.split("=", 1) for part in connection.split(";") if "=" in part)
+    return parts.get("AccountName", "")
+
+
+def _credential(account: str, environ: Mapping[str, str]) -> Any:
+    if key := environ.get("AZURE_STORAGE_KEY"):
+        return {"account_name": account, "account_key": key}
+    if signature := environ.get("AZURE_STORAGE_SAS_TOKEN"):
+        return signature
+    from azure.identity import DefaultAzureCredential
+
+    return DefaultAzureCredential()
+
+
+def _options(section: AzureSettings) -> dict[str, Any]:
+    session = requests.Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(pool_maxsize=section.threads))
+    return {
+        # By the policy's own arithmetic each pause is anything up to two seconds.
+        "retry_policy": ExponentialRetry(
+            initial_backoff=0, increment_base=1, retry_total=section.attempts - 1, random_jitter_range=1
+        ),
+        "connection_timeout": CONNECT_SECONDS,
+        "read_timeout": section.timeout,
+        "max_single_put_size": SINGLE,
+        "max_single_get_size": SINGLE,
+        "transport": RequestsTransport(session=session, session_owner=True),
+    }
