@@ -1,1 +1,1 @@
-"""Amazon S3 as storage of BleepStore: objects under their own bucket and key, see README.md."""
+"""Amazon S3, and what speaks its protocol, as a storage backend of native layout for BleepStore."""

@@ -1,0 +1,123 @@
+"""CopyObject within the bucket.
+
+A source whose ETag is an MD5 keeps it when it is copied, by one CopyObject. One that was made of
+parts would get another, which nobody knows before; and a large one would be copied for minutes
+while metadata waits. These are copied part by part before, and published by completing that.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from bleepstore.storage import Blob, BlobMissing, Target, TokenMismatch, Unsupported
+from botocore.exceptions import ClientError
+
+from bleepstore_backend_aws.calls import MIB, token_of
+from bleepstore_backend_aws.faults import kind
+from bleepstore_backend_aws.objects import properties_out
+from bleepstore_backend_aws.publishing import Wanted, change, state
+from bleepstore_backend_aws.staging import AwsStaged, combined, part_size
+from bleepstore_backend_aws.uploading import Upload, copy_source
+
+if TYPE_CHECKING:
+    from bleepstore_backend_aws.backend import AwsBackend
+
+AT_ONCE = 256 * MIB
+"""Bytes of the largest object that one CopyObject copies."""
+PART = 128 * MIB
+PARALLEL = 4
+"""Parts that are copied at once."""
+
+
+class AwsCopy(AwsStaged):
+    """A copy of a source at its token, maybe onto itself."""
+
+    def __init__(self, backend: AwsBackend, name: str, source: Blob, target: Target) -> None:
+        super().__init__(backend, name, backend.name_of(target.bucket, target.key))
+        if not backend.honoured.copy or source.token is None:
+            raise Unsupported("upstream ignores preconditions of copies")
+        self._source = source
+        self._token = source.token
+        self._target = target
+        self._properties = properties_out(target)
+        self._size = source.size
+        self._upload: Upload | None = None
+        self._parts: list[tuple[int, str]] = []
+
+    def _seal(self) -> str:
+        self._check_source()
+        if "-" not in self._token and self._size <= AT_ONCE:
+            return self._token
+        if not self._size:
+            raise Unsupported("an empty object has no parts to copy")
+        self._upload = Upload(self._backend, self.name, self._blob_name, self._properties)
+        self._upload.begin()
+        size = part_size(PART, self._size, 1)
+        numbered = enumerate(range(0, self._size, size), 1)
+        with ThreadPoolExecutor(PARALLEL, thread_name_prefix="bleepstore-aws-copy") as threads:
+            copies = [
+                threads.submit(self._copy_part, number, start, min(start + size, self._size))
+                for number, start in numbered
+            ]
+            try:
+                self._parts = [(number, copy.result()) for number, copy in enumerate(copies, 1)]
+            except BaseException:
+                threads.shutdown(cancel_futures=True)
+                raise
+        try:
+            return combined([bytes.fromhex(token) for _, token in self._parts])
+        except ValueError:  # ETags that tell nothing
+            return "unknown"
+
+    def _copy_part(self, number: int, start: int, end: int) -> str:
+        assert self._upload is not None
+        span = None if (start, end) == (0, self._size) else (start, end)
+        source = copy_source(self._upstream, self._source.name, self._token, span)
+        return self._upload.copy(number, source)
+
+    def _check_source(self) -> None:
+        found = state(self._upstream, self._source.name)
+        if found is None or token_of(found["ETag"]) != self._token:
+            raise BlobMissing(f"{self._source.name}: is not there at {self._token}")
+
+    def _publish(self, expect: str | None) -> str:
+        assert self._fingerprint is not None
+        wanted = Wanted(
+            name=self._blob_name, fingerprint=self._fingerprint, target=self._target, expect=expect
+        )
+        if self._upload is not None:
+            self._check_source()
+            return self._upload.complete(self._parts, wanted)
+        arguments = {
+            **self._upstream.at(self._blob_name),
+            **self._properties,
+            **copy_source(self._upstream, self._source.name, self._token, None),
+            "MetadataDirective": "REPLACE",
+        }
+        try:
+            token, _ = change(
+                self._upstream, wanted, self._upstream.patient.copy_object, arguments, honoured=True
+            )
+        except (ClientError, TokenMismatch) as error:
+            if isinstance(error, ClientError) and kind(error) not in (TokenMismatch, BlobMissing):
+                raise
+            # One code stands for either object: if the source is as it should be, it is the target.
+            self._check_source()
+            raise TokenMismatch(f"{self._blob_name}: is not at {expect or 'nothing'}") from error
+        return token
+
+    def _has_traces(self) -> bool:
+        return self._upload is not None or super()._has_traces()
+
+    def _remove(self) -> None:
+        super()._remove()
+        if self._upload is not None:
+            if self._published is None:
+                self._upload.abort()
+            self._upload.forget()
+
+    async def settle(self) -> None:
+        """The note of the upload goes; nobody waits for that."""
+        if self._upload is not None:
+            self._backend.later(self._blob_name, self._upload.forget)
