@@ -129,7 +129,10 @@ class AzureBackend(NativeBackend):
         """Let everything go, after the calls under way."""
         await self.calls.stop()
         if self._container is not None:
+            credential = self._container.credential
             self._container.close()
+            if hasattr(credential, "close"):
+                credential.close()
 
     # --- names and single blobs -------------------------------------------------------------------------
 

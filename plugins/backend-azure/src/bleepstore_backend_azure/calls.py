@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import requests
 from azure.core import MatchConditions
 from azure.core.pipeline.transport import RequestsTransport
-from azure.storage.blob import BlobServiceClient, ContainerClient, ExponentialRetry
+from azure.storage.blob import ContainerClient, ExponentialRetry
 from bleepstore.storage import BackendFailed, Unavailable
 from requests.adapters import HTTPAdapter
 
@@ -81,9 +81,11 @@ class Retried:
     def __init__(self) -> None:
         self.yes = False
 
-    def __call__(self, **_: Any) -> None:
-        """Called by the SDK's retry policy."""
+    def __call__(self, response: Any = None, **_: Any) -> None:
+        """Called by the SDK's retry policy, which leaves the connection of an unread answer open."""
         self.yes = True
+        if response is not None:
+            response.internal_response.close()
 
 
 def at(expect: str | None) -> dict[str, Any]:
@@ -122,15 +124,13 @@ def connect(section: AzureSettings, environ: Mapping[str, str] | None = None) ->
             if section.endpoint:
                 text = ";".join(part for part in text.split(";") if not part.startswith("BlobEndpoint="))
                 text = f"{text.rstrip(';')};BlobEndpoint={section.endpoint}"
-            service = BlobServiceClient.from_connection_string(text, **options)
-        elif account or section.endpoint:
+            return ContainerClient.from_connection_string(text, section.container, **options)
+        if account or section.endpoint:
             url = section.endpoint or f"https://{account}.blob.core.windows.net"
-            service = BlobServiceClient(url, credential=_credential(account, environ), **options)
-        else:
-            raise BackendFailed("storage.azure: needs an account, or AZURE_STORAGE_CONNECTION_STRING")
-        return service.get_container_client(section.container)
+            return ContainerClient(url, section.container, _credential(account, environ), **options)
     except ValueError as error:
         raise BackendFailed(f"storage.azure: {error}") from error
+    raise BackendFailed("storage.azure: needs an account, or AZURE_STORAGE_CONNECTION_STRING")
 
 
 def _account(connection: str) -> str:
@@ -157,9 +157,9 @@ def _options(section: AzureSettings) -> dict[str, Any]:
         "retry_policy": ExponentialRetry(
             initial_backoff=0, increment_base=1, retry_total=section.attempts - 1, random_jitter_range=1
         ),
-        "connection_timeout": CONNECT_SECONDS,
-        "read_timeout": section.timeout,
         "max_single_put_size": SINGLE,
         "max_single_get_size": SINGLE,
-        "transport": RequestsTransport(session=session, session_owner=True),
+        "transport": RequestsTransport(
+            session=session, connection_timeout=CONNECT_SECONDS, read_timeout=section.timeout
+        ),
     }

@@ -75,8 +75,12 @@ def faults(what: str) -> Iterator[None]:
         yield
     except AzureError as error:
         raise kind(error)(f"{what}: {_text(error)}") from error
+    except StorageFault:
+        raise
     except OSError as error:  # the transport's own, past what the SDK translates
         raise Unavailable(f"{what}: {error}") from error
+    except Exception as error:  # an answer that the SDK stumbles over
+        raise BackendFailed(f"{what}: {error!r}") from error
 
 
 def kind(error: AzureError) -> type[StorageFault]:

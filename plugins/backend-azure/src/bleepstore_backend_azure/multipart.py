@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobBlock, BlobClient
 from bleepstore.native import NativePart, NativeUpload
-from bleepstore.storage import Blob, BlobMissing, StorageFault, TokenMismatch, Unsupported
+from bleepstore.storage import Blob, BlobMissing, StorageFault, TokenMismatch, Unavailable, Unsupported
 
 from bleepstore_backend_azure import names
 from bleepstore_backend_azure.calls import MIB, SLOW_SECONDS, quoted, token_of
@@ -159,10 +159,15 @@ class AzureAssembly(AzureStaged):
 
 
 def can_copy_from_url(private: BlobClient) -> bool:
-    """Whether the service can copy into a block (emulators cannot). Nothing is left of the question."""
+    """Whether the service can copy into a block (emulators cannot). Nothing is left of the question.
+
+    The source does not exist, which a service that can do it says.
+    """
     source = f"{private.url.partition('?')[0]}-no-such-blob"
     try:
         private.stage_block_from_url("none", source)
     except HttpResponseError as error:
+        if kind(error) is Unavailable:
+            raise
         return kind(error) is not Unsupported
     return True

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from azure.core.exceptions import HttpResponseError
 from bleepstore.storage import Blob, BlobMissing, BlobReader, Damaged, TokenMismatch
 
-from bleepstore_backend_azure.calls import MIB, at
+from bleepstore_backend_azure.calls import MIB, Retried, at
 from bleepstore_backend_azure.faults import kind
 
 if TYPE_CHECKING:
@@ -66,7 +66,9 @@ class AzureReader(BlobReader):
             if size != self._blob.size:
                 raise Damaged(f"{self._blob.name}: has {size} bytes, not {self._blob.size}")
             return b""
-        data: bytes = self._client.download_blob(start, want, max_concurrency=1, **conditions).readall()
+        data: bytes = self._client.download_blob(
+            start, want, max_concurrency=1, retry_hook=Retried(), **conditions
+        ).readall()
         if len(data) != want:
             raise Damaged(f"{self._blob.name}: is cut short")
         return data
