@@ -12,7 +12,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ from server_process import FIRST, PATIENCE, ServerProcess
 EMULATORS = Path(__file__).parents[2] / ".tools/emulators"
 KEYS = {"AWS_ACCESS_KEY_ID": FIRST.access_key, "AWS_SECRET_ACCESS_KEY": FIRST.secret_key}
 """Every upstream of these tests takes this pair."""
+BUCKET = "upstream"
+"""The bucket upstream, in which each store has a prefix of its own."""
 
 
 @dataclass(frozen=True)
@@ -139,10 +141,7 @@ def running(command: Sequence[str], directory: Path, port: int) -> Iterator[Endp
             time.sleep(0.01)
         yield endpoint
     finally:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(PATIENCE)
-        process.kill()
+        process.kill()  # nothing of it is kept
         process.wait()
 
 

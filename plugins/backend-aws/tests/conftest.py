@@ -1,9 +1,10 @@
 import itertools
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
-from aws import KEYS, UPSTREAMS, Endpoint, settings
+from aws import BUCKET, KEYS, UPSTREAMS, Endpoint, settings
 from bleepstore_backend_aws.backend import AwsBackend
 from bleepstore_backend_aws.plugin import AwsSettings
 
@@ -11,7 +12,6 @@ pytest.register_assert_rewrite(
     "bleepstore.testing.storage", "bleepstore.testing.native_storage", "bleepstore.testing.plugin_hygiene"
 )
 
-BUCKET = "upstream"
 _numbers = itertools.count(1)
 
 
@@ -34,8 +34,6 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Endpoint]]:
     """Upstreams by name, each started when it is first asked for."""
-    from contextlib import ExitStack
-
     endpoints: dict[str, Endpoint] = {}
     with ExitStack() as stack:
 

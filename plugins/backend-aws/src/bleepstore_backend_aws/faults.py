@@ -44,6 +44,7 @@ _CODES: dict[str, type[StorageFault]] = {
     "InvalidPart": BlobMissing,  # 400: a part was replaced since
     "InvalidPartOrder": BackendFailed,
     "KeyTooLongError": Unsupported,
+    "MalformedDate": Unsupported,  # 400: Expires, which AWS takes as it comes
     "MetadataTooLarge": Unsupported,
     "NoSuchBucket": BackendFailed,
     "NoSuchKey": BlobMissing,
