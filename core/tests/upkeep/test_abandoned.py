@@ -18,7 +18,7 @@ class Left(MemoryBackend):
 
     def leave(self, *names: str) -> None:
         for name in names:
-            self.memory.blobs[name] = (b"x", None)
+            self.memory.blobs[name] = b"x"
             self.names.append(name)
 
     async def abandoned(self):

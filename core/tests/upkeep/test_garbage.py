@@ -75,7 +75,7 @@ async def test_blob_that_cannot_be_removed_is_tried_again_and_holds_up_no_other(
     storage = Stubborn()
     services = services_of(storage=storage)
     storage.stuck, other = await put_blob("one"), await put_blob("two")
-    storage.memory.blobs = {storage.stuck: (b"", None), other: (b"", None)}
+    storage.memory.blobs = {storage.stuck: b"", other: b""}
     await store.delete(bucket, "one")
     await store.delete(bucket, "two")
     assert await remove_garbage(services) == 1

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from bleepstore.plugin import Context
 from bleepstore.settings import Settings, UpkeepSettings
-from bleepstore.testing.memory import NativeMemoryBackend
+from bleepstore.testing.memory_native import NativeMemoryBackend
 from bleepstore.upkeep import patrol as room
 from bleepstore.upkeep.patrol import patrol
 from bleepstore.upkeep.plugin import plugin
@@ -82,7 +82,7 @@ async def test_machine_that_slept_for_rounds_makes_up_for_one(walk):
 async def test_findings_and_rounds_are_told_in_the_log(services, storage, store, bucket, caplog, monkeypatch):
     caplog.set_level(logging.INFO, "bleepstore.scrub")
     await store.put(bucket, "lost", blob="0" * 30 + "ff")
-    storage.memory.blobs["a" * 32] = (b"x", None)
+    storage.memory.blobs["a" * 32] = b"x"
     turns = 0
 
     async def sleep(seconds: float) -> None:

@@ -154,7 +154,7 @@ async def test_damaged_and_missing_inline_bytes_are_found(scrub, store, bucket, 
 async def test_strangers_are_what_no_row_names_and_nobody_writes(scrub, storage, put):
     kept = await put("k", 7)
     for name in ("a" * 32, "b" * 32):
-        storage.memory.blobs[name] = (b"x", None)
+        storage.memory.blobs[name] = b"x"
     await stage(storage, "c" * 32)
     assert told(await scrub()) == {("stranger", "a" * 32), ("stranger", "b" * 32)}
     assert {"a" * 32, "b" * 32, kept} <= set(storage.memory.blobs)
@@ -167,7 +167,7 @@ async def test_damage_goes_to_quarantine_and_strangers_to_trash_when_asked(scrub
     """Nothing is deleted, and a second scrub finds the blob missing and the stranger gone."""
     blob, stranger = await put("k"), "a" * 32
     storage.rotten.add(blob)
-    storage.memory.blobs[stranger] = (b"x", None)
+    storage.memory.blobs[stranger] = b"x"
     found = {finding.blob: finding.moved for finding in await scrub(quarantine=True, trash=True)}
     assert found == {blob: f"quarantine/{blob}", stranger: f"trash/{stranger}"}
     assert set(storage.memory.aside) == set(found.values())
@@ -178,7 +178,7 @@ async def test_damage_goes_to_quarantine_and_strangers_to_trash_when_asked(scrub
 async def test_each_is_asked_for_by_itself(scrub, storage, put, options):
     blob, stranger = await put("k"), "a" * 32
     storage.rotten.add(blob)
-    storage.memory.blobs[stranger] = (b"x", None)
+    storage.memory.blobs[stranger] = b"x"
     await scrub(**options)
     assert (stranger in storage.memory.blobs) is ("trash" not in options)
     assert (blob in storage.memory.blobs) is ("quarantine" not in options)
@@ -191,7 +191,7 @@ async def test_stranger_that_comes_back_is_whole(scrub, storage, store, bucket):
     (found,) = await scrub(trash=True)
     await store.put(bucket, "k", blob="a" * 32)
     assert told(await scrub()) == {("missing", "a" * 32)}
-    storage.memory.blobs["a" * 32] = (storage.memory.aside.pop(found.moved), None)
+    storage.memory.blobs["a" * 32] = storage.memory.aside.pop(found.moved)
     assert await scrub() == []
 
 
@@ -199,7 +199,7 @@ async def test_quick_look_reads_no_bytes(scrub, storage, put):
     rotten, missing = await put("rotten"), await put("missing")
     storage.rotten.add(rotten)
     del storage.memory.blobs[missing]
-    storage.memory.blobs["a" * 32] = (b"x", None)
+    storage.memory.blobs["a" * 32] = b"x"
     assert told(await scrub(read=False)) == {("missing", missing), ("stranger", "a" * 32)}
     assert storage.read == []
 
@@ -326,7 +326,7 @@ async def test_slices_find_what_the_whole_finds(scrub, services, storage, put, s
     for name in blobs[1::3]:
         del storage.memory.blobs[name]
     strangers = [f"{'a' * 30}{ending:02x}" for ending in range(0, 256, 50)]
-    storage.memory.blobs.update(dict.fromkeys(strangers, (b"x", None)))
+    storage.memory.blobs.update(dict.fromkeys(strangers, b"x"))
     expected = {("damaged", blob) for blob in blobs[::3]} | {("missing", blob) for blob in blobs[1::3]}
     expected |= {("stranger", name) for name in strangers}
     assert told(await scrub()) == expected
@@ -353,7 +353,7 @@ async def test_memory_holds_one_slice(services_of, storage, store, bucket, monke
     async def peak(blobs: int) -> int:
         for n in range(len(storage.memory.blobs), blobs):
             name = f"{n:030x}{n % 256:02x}"
-            storage.memory.blobs[name] = (b"", None)
+            storage.memory.blobs[name] = b""
             await store.put(bucket, f"k{n}", blob=name)
         work = Scrub(services_of(storage=Folder(storage.memory)), print)
         tracemalloc.start()

@@ -14,7 +14,8 @@ from bleepstore.exchange import Services
 from bleepstore.metadata import Holder, MetadataUnavailable
 from bleepstore.sqlite.engine import SqliteEngine
 from bleepstore.storage import BackendFailed
-from bleepstore.testing.memory import MemoryBackend, NativeMemoryBackend
+from bleepstore.testing.memory import MemoryBackend
+from bleepstore.testing.memory_native import NativeMemoryBackend
 from bleepstore.testing.metadata import Store
 from bleepstore.upkeep import command
 from bleepstore.upkeep.scrub import Finding, Kind

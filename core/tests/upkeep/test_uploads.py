@@ -19,7 +19,7 @@ async def test_upload_expires_after_the_days_configured(services, store, storage
     """S3-CHECKLIST 44: with the blobs of its parts, once they are garbage."""
     upload = await store.begin(bucket, "key")
     await store.part(upload, 1, blob="part")
-    storage.memory.blobs["part"] = (b"x", None)
+    storage.memory.blobs["part"] = b"x"
     begun = store.now
     store.now = upload.created + 7 * DAY
     assert await expire_uploads(services) == 0

@@ -1,7 +1,8 @@
-"""Storage backends in memory: the smallest that keep the contract, one of each layout.
+"""A storage backend in memory: the smallest that keeps the contract of opaque layout.
 
-They are for tests of whatever stands above storage, and an example of the contract without a disk
-or a network in the way. What they hold is in a :class:`Memory`, which outlives them as a disk does.
+It is for tests of whatever stands above storage, and an example of the contract without a disk or a
+network in the way. What it holds is in a :class:`Memory`, which outlives it as a disk does. The one
+of native layout is in ``bleepstore.testing.memory_native``.
 """
 
 from __future__ import annotations
@@ -22,8 +23,6 @@ from bleepstore.storage import (
     StorageBackend,
     StoreMismatch,
     Target,
-    TokenMismatch,
-    Unsupported,
 )
 
 PIECE = 1024 * 1024
@@ -32,11 +31,10 @@ PIECE = 1024 * 1024
 
 @dataclass(slots=True)
 class Memory:
-    """What a disk would be: bytes by the name of the blob, with the token of each."""
+    """What a disk would be: bytes by the name of the blob."""
 
     store_id: str = ""
-    blobs: dict[str, tuple[bytes, str | None]] = field(default_factory=dict)
-    tokens: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    blobs: dict[str, bytes] = field(default_factory=dict)
     aside: dict[str, bytes] = field(default_factory=dict)
     """What was set aside, by where it is now."""
     writing: set[str] = field(default_factory=set)
@@ -69,15 +67,11 @@ class MemoryBackend(StorageBackend):
         """Open a span."""
         if blob.name not in self.memory.blobs:
             raise BlobMissing(blob.name)
-        data, token = self.memory.blobs[blob.name]
-        if token != blob.token:
-            raise TokenMismatch(blob.name)
+        data = self.memory.blobs[blob.name]
         return MemoryReader(data[start:] if length is None else data[start : start + length])
 
     async def delete(self, name: str, *, token: str | None = None) -> None:
         """Remove a blob."""
-        if name in self.memory.blobs and self.memory.blobs[name][1] != token:
-            raise TokenMismatch(name)
         self.memory.blobs.pop(name, None)
 
     async def names(self, endings: range) -> Collection[str]:
@@ -94,20 +88,8 @@ class MemoryBackend(StorageBackend):
             return None
         places = (f"{where.value}/{name}" + (f".{n}" if n else "") for n in itertools.count())
         place = next(place for place in places if place not in self.memory.aside)
-        self.memory.aside[place] = self.memory.blobs.pop(name)[0]
+        self.memory.aside[place] = self.memory.blobs.pop(name)
         return place
-
-
-class NativeMemoryBackend(MemoryBackend):
-    """Native blobs in memory: named by bucket and key, and conditional on tokens."""
-
-    capabilities = Capabilities(layout=Layout.NATIVE, inline=False)
-
-    async def stage(self, name: str, *, size: int | None = None, target: Target | None = None) -> StagedBlob:
-        """Begin a write of an object."""
-        if target is None:
-            raise Unsupported(f"{name}: a native blob needs its bucket and key")
-        return NativeMemoryStaged(self.memory, f"{target.bucket}/{target.key}")
 
 
 class MemoryStaged(StagedBlob):
@@ -117,7 +99,7 @@ class MemoryStaged(StagedBlob):
         self.name = name
         self._memory = memory
         self._data = bytearray()
-        self._published: Blob | None = None
+        self._published = False
         memory.writing.add(name)
 
     async def write(self, data: Buffer) -> None:
@@ -126,11 +108,8 @@ class MemoryStaged(StagedBlob):
 
     async def publish(self, *, expect: str | None = None) -> Blob:
         """Make it readable."""
-        self._published = self._publish(expect)
-        self._memory.blobs[self.name] = (bytes(self._data), self._published.token)
-        return self._published
-
-    def _publish(self, expect: str | None) -> Blob:
+        self._memory.blobs[self.name] = bytes(self._data)
+        self._published = True
         return Blob(name=self.name, size=len(self._data))
 
     async def settle(self) -> None:
@@ -138,21 +117,10 @@ class MemoryStaged(StagedBlob):
         self._memory.writing.discard(self.name)
 
     async def discard(self) -> None:
-        """Remove it, unless it has been replaced since."""
-        published, self._published = self._published, None
-        if published is not None and self._memory.blobs.get(self.name, (b"", ""))[1] == published.token:
-            del self._memory.blobs[self.name]
+        """Remove it."""
+        if self._published:
+            self._memory.blobs.pop(self.name, None)
         self._memory.writing.discard(self.name)
-
-
-class NativeMemoryStaged(MemoryStaged):
-    """A write of a native blob."""
-
-    def _publish(self, expect: str | None) -> Blob:
-        _, held = self._memory.blobs.get(self.name, (b"", ""))
-        if expect is not None and held != expect:
-            raise TokenMismatch(self.name)
-        return Blob(name=self.name, size=len(self._data), token=str(next(self._memory.tokens)))
 
 
 class MemoryReader(BlobReader):
