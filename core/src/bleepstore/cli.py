@@ -86,6 +86,7 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     _add_config_option(plugins)
     plugins.set_defaults(run=_plugins)
     _add_config(commands)
+    _add_conformance(commands)
     if not given or given[0] in ("-h", "--help"):
         # Whoever asks for help may need it because of what is refused here.
         with contextlib.suppress(Exception):
@@ -320,6 +321,15 @@ def _presign(options: argparse.Namespace) -> int:
         return _complain(str(error))
     _say(url)
     return 0
+
+
+# --- conformance ------------------------------------------------------------------------------------
+
+
+def _add_conformance(commands: Any) -> None:
+    from bleepstore.conformance import configure
+
+    configure(commands.add_parser("conformance", help="run the S3 conformance kit against any server"))
 
 
 # --- plugins, config --------------------------------------------------------------------------------

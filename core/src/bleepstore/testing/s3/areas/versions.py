@@ -6,7 +6,8 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/AddingObjectstoVersionSusp
 """
 
 import pytest
-from expectations import refused
+
+from bleepstore.testing.s3.expectations import refused
 
 
 def test_every_key_is_listed_once_as_the_latest_null_version(s3, bucket):

@@ -7,7 +7,8 @@ Authority: https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.
 from urllib.parse import urlsplit
 
 import pytest
-from expectations import refused, send
+
+from bleepstore.testing.s3.expectations import refused, send
 
 
 @pytest.mark.parametrize("key", ["k", "dir/", "a/b c/ü", "//x", "_bleepstore/health"])

@@ -8,7 +8,8 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/example-bucket-policies.ht
 import json
 
 import pytest
-from expectations import refused
+
+from bleepstore.testing.s3.expectations import refused
 
 
 @pytest.fixture

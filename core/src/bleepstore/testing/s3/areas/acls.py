@@ -6,7 +6,8 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/ . Buckets here take ACLs (Objec
 """
 
 import pytest
-from expectations import fetch, refused, send
+
+from bleepstore.testing.s3.expectations import fetch, refused, send
 
 ALL = "http://acs.amazonaws.com/groups/global/AllUsers"
 AUTHENTICATED = "http://acs.amazonaws.com/groups/global/AuthenticatedUsers"

@@ -8,7 +8,8 @@ import json
 import xml.etree.ElementTree as ET
 
 import pytest
-from expectations import MIB, refused, send
+
+from bleepstore.testing.s3.expectations import MIB, refused, send
 
 BOUNDARY = "e2eformboundary"
 

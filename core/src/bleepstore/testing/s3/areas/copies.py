@@ -9,7 +9,8 @@ import hashlib
 import os
 
 import pytest
-from expectations import MIB, refused
+
+from bleepstore.testing.s3.expectations import MIB, refused
 
 
 @pytest.fixture

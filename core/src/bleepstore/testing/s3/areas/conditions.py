@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from botocore.exceptions import ClientError
-from expectations import refused
+
+from bleepstore.testing.s3.expectations import refused
 
 PAST = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
 LOST = ("PreconditionFailed", "ConditionalRequestConflict")

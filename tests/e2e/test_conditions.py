@@ -1,0 +1,1 @@
+from bleepstore.testing.s3.areas.conditions import *
