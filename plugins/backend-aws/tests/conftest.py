@@ -1,10 +1,13 @@
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from aws import BUCKET, KEYS, UPSTREAMS, Endpoint, settings
+from bleepstore.storage import Blob
+from bleepstore_backend_aws import names
 from bleepstore_backend_aws.backend import AwsBackend
 from bleepstore_backend_aws.plugin import AwsSettings
 
@@ -74,3 +77,53 @@ def make(endpoint: Endpoint, upstream_name: str, prefix: str) -> Callable[..., A
         return AwsBackend(AwsSettings(**section))
 
     return make
+
+
+@pytest.fixture
+async def storage(make: Callable[..., AwsBackend]) -> AsyncIterator[AwsBackend]:
+    """A started backend."""
+    from bleepstore.testing.storage import STORE
+
+    storage = make()
+    await storage.start(STORE, fresh=True)
+    yield storage
+    await storage.stop()
+
+
+@pytest.fixture
+def read(storage: AwsBackend) -> Callable[..., Awaitable[bytes]]:
+    """All bytes of a span."""
+
+    async def read(blob: Blob, start: int = 0, length: int | None = None) -> bytes:
+        reader = await storage.open(blob, start, length)
+        try:
+            return b"".join([piece async for piece in reader])
+        finally:
+            await reader.close()
+
+    return read
+
+
+@pytest.fixture
+def upstream(endpoint: Endpoint, prefix: str) -> Callable[..., dict[str, Any]]:
+    """What the cloud's own SDK says of an object."""
+
+    def get(name: str) -> dict[str, Any]:
+        answer = endpoint.client().get_object(Bucket=BUCKET, Key=f"{prefix}/{name}")
+        return {**answer, "Body": answer["Body"].read()}
+
+    return get
+
+
+@pytest.fixture
+def uploads(storage: AwsBackend) -> Callable[[], list[str]]:
+    """Ids of multipart uploads, and keys of their notes."""
+
+    def found() -> list[str]:
+        place = {"Bucket": storage.upstream.bucket, "Prefix": storage.upstream.prefix}
+        client = storage.upstream.client
+        uploads = client.list_multipart_uploads(**place).get("Uploads", ())
+        objects = client.list_objects_v2(**place).get("Contents", ())
+        return [u["UploadId"] for u in uploads] + [o["Key"] for o in objects if names.WRITES in o["Key"]]
+
+    return found

@@ -8,6 +8,7 @@ threads are busy with a service that does not answer, is not begun.
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 import time
 from collections.abc import Callable
@@ -74,19 +75,26 @@ class Calls:
 
 
 class Upstream:
-    """The bucket, and the two clients that speak to it."""
+    """The bucket, and the clients that speak to it."""
 
     def __init__(self, section: AwsSettings) -> None:
         """Nothing is sent yet. Raises BackendFailed where the SDK cannot be configured so."""
         self.bucket = section.bucket
         self.prefix = f"{section.prefix.strip('/')}/" if section.prefix.strip("/") else ""
         self._locks = [threading.Lock() for _ in range(64)]
+        self._section = section
         try:
-            session = boto3.Session(profile_name=section.profile or None, region_name=section.region or None)
-            self.client: Any = _client(session, section, section.timeout)
-            self.patient: Any = _client(session, section, max(section.timeout, SLOW_SECONDS))
+            self._session = boto3.Session(
+                profile_name=section.profile or None, region_name=section.region or None
+            )
+            self.client: Any = _client(self._session, section, section.timeout)
         except (BotoCoreError, ValueError) as error:
             raise BackendFailed(f"storage.aws: {error}") from error
+
+    @functools.cached_property
+    def patient(self) -> Any:
+        """The client of calls that work on the whole of a large object."""
+        return _client(self._session, self._section, max(self._section.timeout, SLOW_SECONDS))
 
     def at(self, name: str) -> dict[str, str]:
         """Arguments that say which object upstream has this name."""
@@ -99,7 +107,8 @@ class Upstream:
     def close(self) -> None:
         """Close the connections that are kept."""
         self.client.close()
-        self.patient.close()
+        if "patient" in self.__dict__:
+            self.patient.close()
 
 
 def expecting(expect: str | None) -> dict[str, str]:

@@ -20,6 +20,7 @@ from bleepstore.storage import (
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectionError,
     ConnectTimeoutError,
     EndpointConnectionError,
     HTTPClientError,
@@ -99,7 +100,7 @@ def kind(error: Exception) -> type[StorageFault]:
         return _CODES.get(code(error)) or _STATUSES.get(status(error), BackendFailed)
     if isinstance(error, ParamValidationError):
         return Unsupported
-    no_answer = isinstance(error, HTTPClientError | HTTPError | IncompleteReadError)
+    no_answer = isinstance(error, ConnectionError | HTTPClientError | HTTPError | IncompleteReadError)
     return Unavailable if no_answer else BackendFailed
 
 
