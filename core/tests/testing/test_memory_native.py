@@ -14,6 +14,8 @@ pytestmark = pytest.mark.anyio
 
 class TestNativeMemoryBackend(NativeStorageKit):
     capabilities = Capabilities(layout=Layout.NATIVE, inline=False)
+    part_size = 70_000
+    most_memory = None
 
     @pytest.fixture(
         params=[

@@ -1,4 +1,4 @@
-"""The conformance kit of storage backends of native layout: see ``bleepstore.testing.storage``."""
+"""Publishing and deleting on a token."""
 
 # ruff: noqa: D102 - the name of a test is its sentence
 from __future__ import annotations
@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from bleepstore.storage import Blob, Layout, StorageBackend, StorageFault, TokenMismatch
-from bleepstore.testing.storage import MIB, StorageFactory, StorageKit, random_bytes
+from bleepstore.storage import Blob, BlobMissing, Layout, StorageBackend, StorageFault, TokenMismatch
+from bleepstore.testing.native_storage.cloud import CloudKit
+from bleepstore.testing.storage import MIB, StorageFactory, random_bytes
 
 
-class NativeStorageKit(StorageKit):
-    """The kit of a backend of native layout: what is upstream changes by token only."""
+class PublishingTests(CloudKit):
+    """What is upstream changes by token only, and is read by token only."""
 
     def test_layout_is_native(self, make_backend: StorageFactory) -> None:
         assert make_backend().capabilities.layout is Layout.NATIVE
@@ -25,7 +26,7 @@ class NativeStorageKit(StorageKit):
         with pytest.raises(StorageFault):
             await storage.stage(next(names))
 
-    async def test_publishing_gives_a_new_token_each_time(
+    async def test_publishing_names_the_object_and_gives_a_token(
         self, storage: StorageBackend, names: Iterator[str]
     ) -> None:
         blobs = [await self.put(storage, next(names), b"the same", key="a key") for _ in range(3)]
@@ -59,7 +60,7 @@ class NativeStorageKit(StorageKit):
         staged = await self.stage(storage, next(names), key="a key")
         await staged.write(b"new")
         with pytest.raises(TokenMismatch):
-            await staged.publish(expect=expect)
+            await self.publish(staged, expect=expect)
         await staged.discard()
         assert await self.read(storage, old) == b"old"
 
@@ -72,7 +73,7 @@ class NativeStorageKit(StorageKit):
         staged = await self.stage(storage, next(names), key="a key")
         await staged.write(b"new")
         with pytest.raises(TokenMismatch):
-            await staged.publish(expect=old.token)
+            await self.publish(staged, expect=old.token)
         await staged.discard()
         assert set(self.traces(storage)) == before
 
@@ -83,7 +84,7 @@ class NativeStorageKit(StorageKit):
         for n in range(3):
             staged = await self.stage(storage, next(names), key="a key")
             await staged.write(bytes([n]))
-            blob = await staged.publish(expect=expect)
+            blob = await self.publish(staged, expect=expect)
             await staged.settle()
             assert await self.read(storage, blob) == bytes([n])
             expect = blob.token
@@ -95,7 +96,7 @@ class NativeStorageKit(StorageKit):
         for n, one in enumerate(staged):
             await one.write(bytes([n]))
         results: list[Any] = await asyncio.gather(
-            *(one.publish(expect="") for one in staged), return_exceptions=True
+            *(self.publish(one, expect="") for one in staged), return_exceptions=True
         )
         (won,) = [n for n, result in enumerate(results) if isinstance(result, Blob)]
         (lost,) = [n for n, result in enumerate(results) if isinstance(result, TokenMismatch)]
@@ -107,7 +108,7 @@ class NativeStorageKit(StorageKit):
     ) -> None:
         staged = await self.stage(storage, next(names), key="a key")
         await staged.write(b"old")
-        await staged.publish()
+        await self.publish(staged)
         new = await self.put(storage, next(names), b"new", key="a key")
         await staged.discard()
         assert await self.read(storage, new) == b"new"
@@ -120,3 +121,34 @@ class NativeStorageKit(StorageKit):
         with pytest.raises(TokenMismatch):
             await storage.delete(old.name, token=old.token)
         assert await self.read(storage, new) == b"new"
+
+    async def test_deleting_without_a_token_is_refused(
+        self, storage: StorageBackend, names: Iterator[str]
+    ) -> None:
+        blob = await self.put(storage, next(names), b"kept", key="a key")
+        with pytest.raises(TokenMismatch):
+            await storage.delete(blob.name)
+        assert await self.read(storage, blob) == b"kept"
+
+    @pytest.mark.parametrize("removed", [False, True])
+    async def test_read_under_way_never_goes_on_with_another_state(
+        self, storage: StorageBackend, names: Iterator[str], *, removed: bool
+    ) -> None:
+        data = random_bytes(12 * MIB)
+        old = await self.put(storage, next(names), data, key="a key")
+        reader = await storage.open(old)
+        pieces = aiter(reader)
+        read = await anext(pieces)
+        if removed:
+            await storage.delete(old.name, token=old.token)
+        else:
+            await self.put(storage, next(names), random_bytes(12 * MIB, 1), key="a key")
+        try:
+            async for piece in pieces:
+                read += piece
+        except (TokenMismatch, BlobMissing):
+            assert data.startswith(read)
+        else:
+            assert read == data
+        finally:
+            await reader.close()
