@@ -18,6 +18,7 @@ help:
 	@echo "make check                                     format, lint, types, walls"
 	@echo "make test-clients [ONLY=http|tls]              test with every client, each in its own environment"
 	@echo "make fuzz [SECONDS=120] [TARGETS=...]          hostile input, guided by coverage, for so long each"
+	@echo "make test-gateways [ONLY_GATEWAYS=...]        the S3 kit through every gateway, side by side"
 	@echo "make bench [QUICK=1] [PEERS=\"--peer N=URL\"]     measured beside other servers, by turns"
 	@echo "make crash [ROUNDS=500] [CUTS=500]             kill -9 and power cuts, each checked"
 	@echo "make format | schemas | wheels | clean"
@@ -46,6 +47,7 @@ include tests/system.mk
 include tests/clients/environments.mk
 include tests/hostile/environment.mk
 include tests/emulators/emulators.mk
+include tests/gateways/gateways.mk
 include tests/durability/crash.mk
 include tests/performance/bench.mk
 

@@ -66,6 +66,8 @@ class ServerProcess:
     region: str = "us-east-1"
     settings: Mapping[str, object] = field(default_factory=dict)
     """More of the configuration, by section; ``server`` and ``auth`` are merged with what is decided here."""
+    environ: Mapping[str, str] = field(default_factory=dict)
+    """More of its environment."""
     port: int = 0
     """Learnt from the banner; 0 asks for a free one."""
     process: subprocess.Popen[bytes] | None = None
@@ -100,7 +102,7 @@ class ServerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=environment(),
+                env={**environment(), **self.environ},
                 start_new_session=True,  # so that one signal reaches every worker
             )
 

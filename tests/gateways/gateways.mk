@@ -1,0 +1,8 @@
+# The S3 conformance kit and the smoke test through every gateway, each in front of its emulator:
+# `make test-gateways [ONLY_GATEWAYS="local 'aws(moto)'"]`. Reports are left in build/gateways.
+
+ONLY_GATEWAYS ?=
+
+.PHONY: test-gateways
+test-gateways: $(VENV)/.development emulators
+	$(BIN)/python tests/gateways/matrix.py $(ONLY_GATEWAYS)

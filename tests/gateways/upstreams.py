@@ -1,0 +1,89 @@
+"""What stands behind each gateway: started, with a bucket of its own, and the settings that lead there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aws
+import azurite
+from azure.storage.blob import BlobServiceClient
+from server_process import ServerProcess
+
+HERE = Path(__file__).parent
+BUCKET = "upstream"
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """How a server reaches it."""
+
+    storage: Mapping[str, object]
+    """The section ``storage`` of the gateway's configuration."""
+    environ: Mapping[str, str] = field(default_factory=dict)
+    """Its credentials, where the cloud's own tools look for them."""
+
+
+@contextmanager
+def local(directory: Path) -> Iterator[Upstream]:
+    yield Upstream({"backend": "local"})
+
+
+@contextmanager
+def memory(directory: Path) -> Iterator[Upstream]:
+    """The native backend without a cloud: what fails here is the core's."""
+    yield Upstream({"backend": "memory-native"}, {"PYTHONPATH": str(HERE / "memory")})
+
+
+def _aws(name: str) -> Callable[[Path], AbstractContextManager[Upstream]]:
+    @contextmanager
+    def start(directory: Path) -> Iterator[Upstream]:
+        with aws.UPSTREAMS[name](directory) as endpoint:
+            endpoint.client().create_bucket(Bucket=BUCKET)
+            section = aws.settings(endpoint, name, bucket=BUCKET, region="us-east-1", prefix="gate/")
+            yield Upstream({"backend": "aws", "aws": section}, aws.KEYS)
+
+    return start
+
+
+@contextmanager
+def azure(directory: Path) -> Iterator[Upstream]:
+    with azurite.azurite() as endpoint:
+        text = azurite.connection_string(endpoint)
+        with BlobServiceClient.from_connection_string(text) as service:
+            service.create_container(BUCKET)
+        section = {"container": BUCKET, "account": azurite.ACCOUNT, "endpoint": endpoint, "prefix": "gate/"}
+        yield Upstream({"backend": "azure", "azure": section}, {"AZURE_STORAGE_CONNECTION_STRING": text})
+
+
+UPSTREAMS: dict[str, Callable[[Path], AbstractContextManager[Upstream]]] = {
+    "local": local,
+    "memory-native": memory,
+    "aws(moto)": _aws("moto"),
+    "aws(seaweedfs)": _aws("seaweedfs"),
+    "aws(bleepstore)": _aws("bleepstore"),
+    "azure(azurite)": azure,
+}
+"""By the name of the gateway."""
+CLOUDS = ("aws", "gcp", "azure")
+
+
+@contextmanager
+def gateway(name: str, directory: Path) -> Iterator[ServerProcess]:
+    """``bleepstore serve`` in front of an upstream, with the one cloud's plugin that it needs."""
+    with UPSTREAMS[name](directory / "upstream") as upstream:
+        backend = upstream.storage["backend"]
+        settings: dict[str, Any] = {
+            "storage": upstream.storage,
+            "plugins": {"disabled": [cloud for cloud in CLOUDS if cloud != backend]},
+        }
+        server = ServerProcess(directory / "gateway", settings=settings, environ=upstream.environ)
+        try:
+            yield server.start()
+            status = server.stop()
+            assert status == 0, f"{name} ended with {status}"
+        finally:
+            server.kill()
