@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from bleepstore.native import NativeBackend, NativePart
-from bleepstore.storage import BlobMissing, StorageFault, Target, TokenMismatch
+from bleepstore.storage import BlobMissing, Target, TokenMismatch
 from bleepstore.testing.native_storage.cloud import BUCKET, HEADERS, CloudKit, unless_refused
 from bleepstore.testing.storage import StorageFactory, random_bytes
 
@@ -213,16 +213,6 @@ class MultipartTests(CloudKit):
         for _ in range(2):
             await self.forget(native, upload, [part])
         assert await self.read(native, blob) == self.part()
-
-    async def test_aborted_upload_cannot_be_completed(
-        self, native: NativeBackend, names: Iterator[str]
-    ) -> None:
-        upload = await self.begin(native, next(names))
-        part = await self.put_part(native, upload, 1, next(names), self.part())
-        await self.forget(native, upload, [part])
-        with pytest.raises(StorageFault):
-            await self.complete(native, upload, [part])
-        assert await native.stat(native.name_of(BUCKET, "a key")) is None
 
     async def test_uploads_are_in_no_listing(self, native: NativeBackend, names: Iterator[str]) -> None:
         upload = await self.begin(native, next(names))
