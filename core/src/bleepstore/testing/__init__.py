@@ -2,6 +2,7 @@
 
 ``bleepstore.testing.metadata`` is the kit of ``bleepstore.metadata.MetadataEngine``, and
 ``bleepstore.testing.storage`` that of ``bleepstore.storage.StorageBackend``. A plugin's author
-writes one class with one fixture and inherits every test. The kits import pytest; the server
+writes one class with one fixture and inherits every test. ``bleepstore.testing.s3`` is the kit of
+whole S3 servers, which ``bleepstore conformance`` runs. The kits import pytest; the server
 imports neither.
 """

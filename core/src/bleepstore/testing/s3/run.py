@@ -245,6 +245,8 @@ def describe(error: BaseException) -> str:
         return f"{error.operation_name} answered {found.get('Code')} {status}: {found.get('Message')}"
     if isinstance(error, AssertionError) and str(error):
         return str(error)
+    if isinstance(error, KeyError):
+        return f"the reply has no {error}"
     return f"{type(error).__name__}: {error}"
 
 
