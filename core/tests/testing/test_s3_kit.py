@@ -191,3 +191,19 @@ def test_the_server_never_imports_the_kit() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_what_is_missing_fails_in_this_projects_own_suite(stub, tmp_path) -> None:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("BLEEPSTORE_", "AWS_", "PYTEST_"))}
+    suite = Path(__file__).parents[3] / "tests/e2e/test_ranges.py"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-x", str(suite)],
+        env={**kept, "BLEEPSTORE_ENDPOINT": stub(missing_all_but_a_list)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1, done.stdout
+    assert "NotImplemented" in done.stdout
+    assert "skipped" not in done.stdout
