@@ -87,6 +87,7 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     plugins.set_defaults(run=_plugins)
     _add_config(commands)
     _add_conformance(commands)
+    _add_plugin(commands)
     if not given or given[0] in ("-h", "--help"):
         # Whoever asks for help may need it because of what is refused here.
         with contextlib.suppress(Exception):
@@ -330,6 +331,15 @@ def _add_conformance(commands: Any) -> None:
     from bleepstore.conformance import configure
 
     configure(commands.add_parser("conformance", help="run the S3 conformance kit against any server"))
+
+
+# --- plugin -----------------------------------------------------------------------------------------
+
+
+def _add_plugin(commands: Any) -> None:
+    from bleepstore.skeleton.command import configure
+
+    configure(commands.add_parser("plugin", help="begin a plugin of your own"))
 
 
 # --- plugins, config --------------------------------------------------------------------------------
