@@ -100,6 +100,8 @@ class AwsBackend(NativeBackend):
         if stored.get("version") != VERSION:
             raise StoreMismatch(f"{self._where}: has format {stored.get('version')}, this backend {VERSION}")
         self.honoured = Honoured(**stored["honoured"])
+        if not self.honoured.everything():  # another version of it may have learnt
+            self.honoured = probe(self.upstream)
         self._admit(self.honoured)
 
     def _admit(self, honoured: Honoured) -> None:

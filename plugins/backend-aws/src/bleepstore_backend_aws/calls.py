@@ -43,35 +43,51 @@ class Calls:
     """Threads for calls. Their errors are StorageFaults."""
 
     def __init__(self, threads: int) -> None:
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="bleepstore-aws")
+        """``threads`` for calls that are short, and a quarter as many for those that are not."""
+        self._short = ThreadPoolExecutor(threads, thread_name_prefix="bleepstore-aws")
+        self._long = ThreadPoolExecutor(max(threads // 4, 1), thread_name_prefix="bleepstore-aws-long")
 
     def run(self, what: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
         """Begin a call for ``what``. Raises Unavailable after :meth:`stop`."""
-        return self._submit(what, PATIENCE, work, *args, **kwargs)
+        return _submit(self._short, what, PATIENCE, work, *args, **kwargs)
+
+    def run_long(
+        self, what: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> asyncio.Future[T]:
+        """As :meth:`run`, for what works on the whole of a large object and would keep others waiting."""
+        return _submit(self._long, what, PATIENCE, work, *args, **kwargs)
 
     def finish(self, what: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
         """As :meth:`run`, for what must be done however long it waits."""
-        return self._submit(what, float("inf"), work, *args, **kwargs)
-
-    def _submit(
-        self, what: str, patience: float, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
-    ) -> asyncio.Future[T]:
-        asked = time.monotonic()
-
-        def call() -> T:
-            if time.monotonic() - asked > patience:
-                raise Unavailable(f"{what}: all calls to the service are waiting for it")
-            with faults(what):
-                return work(*args, **kwargs)
-
-        try:
-            return asyncio.wrap_future(self._threads.submit(call))
-        except RuntimeError as error:
-            raise Unavailable(f"{what}: the server is stopping") from error
+        return _submit(self._short, what, float("inf"), work, *args, **kwargs)
 
     async def stop(self) -> None:
         """Let the calls under way come to their end."""
-        await asyncio.get_running_loop().run_in_executor(None, self._threads.shutdown)
+        loop = asyncio.get_running_loop()
+        for threads in (self._long, self._short):
+            await loop.run_in_executor(None, threads.shutdown)
+
+
+def _submit(
+    threads: ThreadPoolExecutor,
+    what: str,
+    patience: float,
+    work: Callable[P, T],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> asyncio.Future[T]:
+    asked = time.monotonic()
+
+    def call() -> T:
+        if time.monotonic() - asked > patience:
+            raise Unavailable(f"{what}: all calls to the service are waiting for it")
+        with faults(what):
+            return work(*args, **kwargs)
+
+    try:
+        return asyncio.wrap_future(threads.submit(call))
+    except RuntimeError as error:
+        raise Unavailable(f"{what}: the server is stopping") from error
 
 
 class Upstream:

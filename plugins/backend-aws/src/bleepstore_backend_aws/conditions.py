@@ -40,6 +40,10 @@ class Honoured:
         names = {"PutObject": self.put, "CompleteMultipartUpload": self.complete, "DeleteObject": self.delete}
         return [name for name, honoured in names.items() if not honoured]
 
+    def everything(self) -> bool:
+        """Whether nothing is left to hope for from another try."""
+        return self.put and self.complete and self.copy and self.delete and self.etags
+
     def noted(self) -> dict[str, bool]:
         """To be kept beside the store's id."""
         return asdict(self)

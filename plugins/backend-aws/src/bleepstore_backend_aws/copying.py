@@ -33,6 +33,8 @@ PARALLEL = 4
 class AwsCopy(AwsStaged):
     """A copy of a source at its token, maybe onto itself."""
 
+    long = True
+
     def __init__(self, backend: AwsBackend, name: str, source: Blob, target: Target) -> None:
         super().__init__(backend, name, backend.name_of(target.bucket, target.key))
         if not backend.honoured.copy or source.token is None:

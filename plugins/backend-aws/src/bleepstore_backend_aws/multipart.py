@@ -63,6 +63,8 @@ class AwsPart(AwsStaged):
 class AwsPartCopy(AwsStaged):
     """A copy of a span of an object into a part, within upstream."""
 
+    long = True
+
     def __init__(
         self,
         backend: AwsBackend,
@@ -99,6 +101,8 @@ class AwsPartCopy(AwsStaged):
 
 class AwsAssembly(AwsStaged):
     """The object that is made of an upload's parts."""
+
+    long = True
 
     def __init__(self, backend: AwsBackend, upload: NativeUpload, parts: Sequence[NativePart]) -> None:
         target = upload.target

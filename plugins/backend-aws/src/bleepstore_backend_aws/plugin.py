@@ -31,7 +31,7 @@ class AwsSettings:
     )
     threads: int = setting(32, "Calls to the service at once.")
     part_mib: int = setting(8, "Smallest part of an upload in MiB, from 5; it grows with the object.")
-    memory_mib: int = setting(64, "Bodies in memory, of all writes together, in MiB; more goes to files.")
+    memory_mib: int = setting(32, "Bodies in memory, of all writes together, in MiB; more goes to files.")
     spool_dir: Path | None = setting(None, "Folder of these files, which have no names; by default $TMPDIR.")
     attempts: int = setting(3, "How often a call is tried while the service is in trouble.")
     timeout: int = setting(5, "Seconds that the service may be silent during one attempt.")

@@ -47,6 +47,7 @@ class Spool:
         self._pieces: list[bytes] = []
         self._file: IO[bytes] | None = None
         self._md5 = hashlib.md5(usedforsecurity=False)
+        self._digest: bytes | None = None
 
     def keep(self, data: bytes) -> bool:
         """Append in memory; ``False`` where it has to be :meth:`spill`."""
@@ -78,9 +79,11 @@ class Spool:
         if self._file is not None:
             self._file.seek(0)
             return self._file, self._md5.digest()
-        if len(self._pieces) != 1:
-            self._pieces = [b"".join(self._pieces)]
-        return self._pieces[0], hashlib.md5(self._pieces[0], usedforsecurity=False).digest()
+        if self._digest is None:
+            if len(self._pieces) != 1:
+                self._pieces = [b"".join(self._pieces)]
+            self._digest = hashlib.md5(self._pieces[0], usedforsecurity=False).digest()
+        return self._pieces[0], self._digest
 
     def close(self) -> None:
         """Let all bytes go. Idempotent; on the event loop."""

@@ -70,6 +70,9 @@ def combined(digests: Sequence[bytes]) -> str:
 class AwsStaged(NativeStaged):
     """What all writes are: one call at a time, seal, publish, discard. The hooks run in threads."""
 
+    long = False
+    """The hooks may take as long as the object is large."""
+
     def __init__(self, backend: AwsBackend, name: str, blob_name: str) -> None:
         self.name = name
         self._backend = backend
@@ -103,7 +106,9 @@ class AwsStaged(NativeStaged):
 
     async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         await self._finish()
-        running = self._backend.calls.run(self._blob_name, work, *args, **kwargs)
+        calls = self._backend.calls
+        begin = calls.run_long if self.long else calls.run
+        running = begin(self._blob_name, work, *args, **kwargs)
         self.running = running
         result = await asyncio.shield(running)
         self.running = None
@@ -182,6 +187,7 @@ class AwsBody(AwsStaged):
 
     async def write(self, data: Buffer) -> None:
         """Append; returns while parts are being sent, and raises for those before."""
+        await self._finish()
         self._look()
         view = memoryview(data)
         while view:
