@@ -28,12 +28,14 @@ from bleepstore.commands import CreateBucket
 from bleepstore.discovery import Plugins, discover, implementations, one_line
 from bleepstore.errors import S3Error
 from bleepstore.exchange import Services
+from bleepstore.gateway.writes import Gateway
 from bleepstore.http.address import Addressing
 from bleepstore.http.entry import OWN_PATHS, S3Entry
 from bleepstore.http.identifiers import random_digits
 from bleepstore.http.pipeline import Pipeline
 from bleepstore.http.protocol import S3Protocol, server_options
 from bleepstore.metadata import MetadataEngine, MetadataFailed, Reason, Refused
+from bleepstore.native import NativeBackend
 from bleepstore.operations import Clash, OperationTable
 from bleepstore.plugin import PROJECT, Context, MetadataSpec, StorageSpec
 from bleepstore.s3.bucket_names import check_bucket_name
@@ -64,6 +66,7 @@ class App:
         self._entry: S3Entry | None = None
         self._metadata: MetadataEngine | None = None
         self._storage: StorageBackend | None = None
+        self._gateway: Gateway | None = None
         self._background: BackgroundRunner | None = None
         self._hooked = False
 
@@ -98,6 +101,8 @@ class App:
         settings, context = self._settings, self._context()
         self._metadata = metadata = self._metadata_engine()
         self._storage = storage = self._storage_backend()
+        if isinstance(storage, NativeBackend):
+            self._gateway = Gateway(metadata, storage, clock, new_id)
         self.services = Services(
             settings=settings,
             accounts=ConfiguredAccounts(settings.auth),
@@ -107,6 +112,7 @@ class App:
             authorizers=self._all("authorizers", context=context),
             clock=clock,
             new_id=new_id,
+            gateway=self._gateway,
         )
         return metadata, storage
 
@@ -147,6 +153,9 @@ class App:
                     _run(name, stop, services=self.services)
                 except StartFailed:
                     log.exception("a plugin did not stop in order")
+        if self._gateway is not None:
+            await self._gateway.stop()
+            self._gateway = None
         if self._storage is not None:
             await self._storage.stop()
             self._storage = None

@@ -41,6 +41,7 @@ class Content:
     blob: str | None = None
     data: bytes | None = None
     token: str | None = None
+    """Native layout: the state of the blob upstream. Such a blob is never shared and never garbage."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +68,10 @@ class CreateBucket(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteBucket(Command):
-    """Result: None. Pending uploads go with it. Refused: NO_SUCH_BUCKET, BUCKET_NOT_EMPTY."""
+    """Result: None. Pending uploads go with it. Refused: NO_SUCH_BUCKET, BUCKET_NOT_EMPTY.
+
+    A bucket with an intent in it is not empty.
+    """
 
     bucket: int
 
@@ -86,7 +90,11 @@ class PutBucketDocument(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitObject(Command):
-    """Make an object version. Result: Committed. Refused: NO_SUCH_BUCKET, Condition's."""
+    """Make an object version. Result: Committed. Refused: NO_SUCH_BUCKET, Condition's.
+
+    With a ``reservation`` the condition was decided by :class:`Reserve` and is not decided again; the
+    intent ends. Refused then: RESERVATION_LOST.
+    """
 
     bucket: int
     key: str
@@ -98,6 +106,7 @@ class CommitObject(Command):
     tags: bytes | None = None
     condition: Condition = Condition()
     event: str = "s3:ObjectCreated:Put"
+    reservation: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +133,7 @@ class DeleteObject(Command):
 
     ``match`` narrows further: the values that must equal the object's, by name ``size`` (int) and
     ``modified`` (seconds since 1970); a mismatch is IF_MATCH. Refused: NO_SUCH_BUCKET, Condition's.
+    ``reservation``: as with :class:`CommitObject`.
     """
 
     bucket: int
@@ -131,6 +141,7 @@ class DeleteObject(Command):
     version: str | None = None
     condition: Condition = Condition()
     match: Mapping[str, int] = field(default_factory=dict)
+    reservation: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +172,8 @@ class CreateUpload(Command):
     checksum_type: str | None = None
     acl: bytes | None = None
     tags: bytes | None = None
+    handle: str | None = None
+    """Native layout: what the backend knows the upload by. Whatever ends it leaves garbage of an upload."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +213,8 @@ class CompleteUpload(Command):
 
     ``parts`` is inclusive runs of part numbers, ascending. Result: Committed, also for an upload
     that is completed already. Refused: NO_SUCH_BUCKET, NO_SUCH_UPLOAD, UPLOAD_CHANGED, Condition's.
+    Native layout: the object is ``content``, the bytes of all parts are dropped, and with a
+    ``reservation`` (see :class:`CommitObject`) the generation is not decided again either.
     """
 
     bucket: int
@@ -211,13 +226,15 @@ class CompleteUpload(Command):
     etag: str
     checksum: Checksum | None
     condition: Condition = Condition()
+    content: Content | None = None
+    reservation: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AbortUpload(Command):
     """Drop an upload and its parts (a completed one is only forgotten). Result: None.
 
-    Refused: NO_SUCH_BUCKET, NO_SUCH_UPLOAD.
+    Refused: NO_SUCH_BUCKET, NO_SUCH_UPLOAD; HELD while an intent would complete it.
     """
 
     bucket: int
@@ -225,11 +242,63 @@ class AbortUpload(Command):
     upload: str
 
 
+# --- native layout: what is decided here and done upstream ---------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reserve(Command):
+    """Decide a write that is about to be published upstream, and record the intent. Result: Reserved.
+
+    ``command`` is what will commit it, without the blob and its token, which nobody knows yet. An
+    intent ends with that command, with :class:`AdoptObject` or with :class:`Release`; until then no
+    other is recorded for its key. A delete of what is not there records none.
+    Refused: what ``command`` can be refused as; HELD, with the name of the intent that is there.
+    """
+
+    reservation: str
+    """The intent's name: unique."""
+    holder: str
+    """The process that publishes: :attr:`~bleepstore.metadata.MetadataEngine.holder`."""
+    fingerprint: str
+    """What upstream will know the bytes by; ``""`` for a delete."""
+    command: CommitObject | CompleteUpload | DeleteObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release(Command):
+    """End an intent that came to nothing. Result: bool, whether it was there."""
+
+    bucket: int
+    key: str
+    reservation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdoptObject(Command):
+    """Make a key say what upstream holds, which was changed by others. Result: bool, whether it does now.
+
+    Only while the key is at ``seq`` (0: it has no row) and no intent but ``reservation``, which ends, is
+    on it. ACL, tags and storage class stay. Refused: NO_SUCH_BUCKET.
+    """
+
+    bucket: int
+    key: str
+    seq: int
+    content: Content | None
+    """``None``: upstream holds nothing, and the row goes."""
+    etag: str
+    owner: str
+    """Of a key that had no row."""
+    modified: int
+    attributes: Attributes
+    reservation: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForgetGarbage(Command):
-    """The backend removed these blobs: drop their records, and what the database holds of inline ones.
+    """The backend removed these blobs (or dropped these uploads): drop their records.
 
-    Result: None.
+    With inline ones goes what the database holds of them. Result: None.
     """
 
     blobs: tuple[str, ...]

@@ -18,6 +18,7 @@ from bleepstore.settings import Settings
 from bleepstore.storage import StorageBackend
 
 if TYPE_CHECKING:
+    from bleepstore.gateway.writes import Gateway
     from bleepstore.operations import Operation, Permission
     from bleepstore.secret import Secret
 
@@ -263,6 +264,8 @@ class Services:
     """Milliseconds since 1970."""
     new_id: Callable[[], str]
     """32 lower-case hex digits, rising with time: 12 of milliseconds, 20 random."""
+    gateway: Gateway | None = None
+    """Set where the storage backend has native layout: what writes, deletes and adopts there."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from bleepstore.events import Event
 from bleepstore.storage import ENDINGS, Blob
 
 if TYPE_CHECKING:
-    from bleepstore.commands import Command
+    from bleepstore.commands import Command, CommitObject, CompleteUpload, DeleteObject
 
 T = TypeVar("T")
 
@@ -159,6 +159,8 @@ class UploadRecord:
     tags: bytes | None = None
     completed: Committed | None = None
     """Set after completion: a repeated CompleteMultipartUpload answers the same."""
+    handle: str | None = None
+    """Native layout: what the backend knows the upload by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,11 +177,56 @@ class Committed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Garbage:
-    """A blob that no row names since ``seq``."""
+    """A blob that no row names since ``seq``; or an upload of native layout that ended then."""
 
     seq: int
     blob: str
+    """With an ``upload`` its id."""
     token: str | None = None
+    upload: EndedUpload | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedUpload:
+    """An upload that was aborted or completed, and of which the backend may keep something."""
+
+    id: str
+    handle: str
+    bucket: str
+    """The bucket's name; the bucket may be gone."""
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reserved:
+    """Result of Reserve: what the key's row names, which upstream is expected to hold."""
+
+    blob: str | None
+    """``None``: the key has no row."""
+    token: str
+    """``""`` without a row."""
+    seq: int
+    """Of the row, 0 without one."""
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """A write of native layout that was decided, and whose outcome is not recorded yet."""
+
+    reservation: str
+    bucket: int
+    bucket_name: str
+    key: str
+    holder: str
+    fingerprint: str
+    token: str
+    """What upstream held when it was decided, ``""`` for nothing."""
+    seq: int
+    """Of the row then, 0 without one."""
+    at: int
+    """When it was decided, in milliseconds since 1970."""
+    command: CommitObject | CompleteUpload | DeleteObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,6 +278,10 @@ class Reason(enum.Enum):
     """The parts changed since the generation named: read them again and decide again."""
     SOURCE_CHANGED = "SourceChanged"
     """The copy source is not the version named any more: read it again and decide again."""
+    HELD = "Held"
+    """Native layout: another write of the key is being published; wait for it, or resolve it."""
+    RESERVATION_LOST = "ReservationLost"
+    """The intent was resolved by somebody else: what the write came to is what upstream holds."""
 
 
 class Refused(Exception):
@@ -240,7 +291,7 @@ class Refused(Exception):
         super().__init__(reason.value, detail)
         self.reason = reason
         self.detail = detail
-        """BUCKET_EXISTS: canonical id of the bucket's owner. Otherwise empty."""
+        """BUCKET_EXISTS: canonical id of the bucket's owner. HELD: the intent's name. Otherwise empty."""
 
 
 class MetadataUnavailable(Exception):
@@ -273,6 +324,8 @@ class MetadataEngine(ABC):
     """Whether no command had ever changed anything when :meth:`start` opened it."""
     is_writer: bool
     """Whether this process has the writer role (and so runs upkeep)."""
+    holder: str
+    """Names this process in intents: no other has, had or will have it. Set after :meth:`start`."""
 
     @abstractmethod
     async def start(self) -> None:
@@ -351,6 +404,24 @@ class MetadataEngine(ABC):
         An empty upload id in ``after`` means after every upload of that key.
         """
 
+    # native layout
+
+    @abstractmethod
+    async def part_blobs(self, segments: int) -> Mapping[int, Blob]:
+        """The blobs of an unfinished upload's parts, by number; parts of several spans are left out."""
+
+    @abstractmethod
+    async def intent(self, bucket: int, key: str) -> Intent | None:
+        """The intent on a key."""
+
+    @abstractmethod
+    async def intents(self, limit: int, *, after: tuple[int, str] = (0, "")) -> Sequence[Intent]:
+        """Intents by bucket and key, those after (bucket, key)."""
+
+    @abstractmethod
+    async def is_alive(self, holder: str) -> bool:
+        """Whether the process of that name may still be at work."""
+
     # upkeep
 
     @abstractmethod
@@ -362,10 +433,11 @@ class MetadataEngine(ABC):
         """
 
     @abstractmethod
-    async def garbage(self, limit: int) -> Sequence[Garbage]:
+    async def garbage(self, limit: int, *, after: tuple[int, str] = (0, "")) -> Sequence[Garbage]:
         """Dropped blobs that no process reads any more, oldest first (``ForgetGarbage`` ends them).
 
-        Inline blobs that were in a segment list are among them; the backend knows nothing of those.
+        ``after``: the seq and the blob of the last one that was seen. Inline blobs that were in a segment
+        list are among them; the backend knows nothing of those.
         """
 
     @abstractmethod

@@ -55,7 +55,7 @@ class Fragile(MemoryBackend):
         await super().open(blob, start, length)
         if self.damage is not None and start <= self.damage < start + 1024 * 1024:
             raise Damaged(blob.name)
-        data = self.memory.blobs[blob.name][0][start:][:length]
+        data = self.memory.blobs[blob.name][start:][:length]
         return FragileReader(self, data, start)
 
 

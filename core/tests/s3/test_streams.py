@@ -57,7 +57,7 @@ async def put_parts(house, key: str, sizes: list[int], *, inline: int = 100_000)
         if not piece:
             content = c.Content(size=0)
         elif len(piece) > inline:
-            house.storage.memory.blobs[blob] = (piece, None)
+            house.storage.memory.blobs[blob] = piece
         await house.engine.apply(
             c.CommitPart(id=new_id(), upload=upload, number=number, content=content, etag="e", **stamp)
         )

@@ -64,7 +64,7 @@ async def test_database_of_somebody_else_is_refused_and_left_alone(start_engine:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ("PRAGMA user_version = 2", "has schema version 2, and this BleepStore reads version 1"),
+        ("PRAGMA user_version = 3", "has schema version 3, and this BleepStore reads version 2"),
         ("UPDATE state SET feature_level = 9", "needs feature level 9"),
         ("DELETE FROM state", "is damaged"),
         ("DROP TABLE state", "no such table: state"),
@@ -92,9 +92,9 @@ async def test_refused_database_can_be_opened_when_it_was_put_right(
 ) -> None:
     """No lock and no connection is left."""
     await (await start_engine()).stop()
-    execute(tmp_path / "metadata.db", "PRAGMA user_version = 2")
+    execute(tmp_path / "metadata.db", "PRAGMA user_version = 3")
     await refusal(start_engine)
-    execute(tmp_path / "metadata.db", "PRAGMA user_version = 1")
+    execute(tmp_path / "metadata.db", f"PRAGMA user_version = {schema.SCHEMA_VERSION}")
     assert (await start_engine()).is_writer
 
 

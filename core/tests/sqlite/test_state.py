@@ -314,7 +314,24 @@ def script_of_everything() -> list[Command]:
             **common(), **part, generation=2, parts=((2, 2), (5, 5)), size=3, etag="e", checksum=None
         ),
         c.AbortUpload(**common(), **part),
-        *(c.DeleteObject(**common(), bucket=1, key=key) for key in ("k", "copy", "m")),
+        c.Reserve(
+            **common(),
+            reservation="r",
+            holder="h",
+            fingerprint="f",
+            command=c.CommitObject(**common(), **made, key="k", etag="e", content=c.Content(size=1)),
+        ),
+        c.Release(**common(), bucket=1, key="k", reservation="r"),
+        c.AdoptObject(
+            **common(),
+            **made,
+            key="adopted",
+            seq=0,
+            content=c.Content(size=1, blob="b/adopted", token="t"),
+            etag="e",
+            modified=1,
+        ),
+        *(c.DeleteObject(**common(), bucket=1, key=key) for key in ("k", "copy", "m", "adopted")),
         c.ForgetGarbage(**common(), blobs=("blob", "p")),
         c.MoveCursor(**common(), sink="s", seq=9),
         c.DeleteBucket(**common(), bucket=1),
@@ -333,6 +350,7 @@ def test_nothing_is_left_of_what_was_deleted_and_forgotten(new_database: NewData
         "segments",
         "parts",
         "uploads",
+        "intents",
     ):
         assert replica.connection.execute(f"SELECT * FROM {table}").fetchall() == [], table
     assert replica.connection.execute("SELECT * FROM garbage").fetchall() == []

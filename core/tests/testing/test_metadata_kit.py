@@ -170,8 +170,8 @@ class ChangesAndThenRefuses(Engine):
 class ForgetsGarbageAtOnce(Engine):
     told = False
 
-    async def garbage(self, limit: int) -> Sequence[Garbage]:
-        found = [] if self.told else await super().garbage(limit)
+    async def garbage(self, limit: int, **asked: Any) -> Sequence[Garbage]:
+        found = [] if self.told else await super().garbage(limit, **asked)
         self.told = True
         return found
 

@@ -57,3 +57,7 @@ def _refused(refused: Refused, x: Exchange) -> S3Error:
             return S3Error("PreconditionFailed", Condition=refused.reason.value)
         case Reason.UPLOAD_CHANGED | Reason.SOURCE_CHANGED:
             return S3Error("OperationAborted")
+        case Reason.HELD:
+            return S3Error("SlowDown")
+        case Reason.RESERVATION_LOST:
+            return S3Error("InternalError")

@@ -16,6 +16,7 @@ from bleepstore import xml
 from bleepstore.commands import CompleteUpload
 from bleepstore.errors import S3Error
 from bleepstore.exchange import Exchange, Reply
+from bleepstore.gateway import uploads
 from bleepstore.http.checksums import ALGORITHMS, COMPOSITE, FULL_OBJECT, combine, composite
 from bleepstore.http.conditions import write_condition
 from bleepstore.http.headers import content_length
@@ -24,6 +25,7 @@ from bleepstore.s3.checksum_headers import checksum_fields
 from bleepstore.s3.documents import document, read_body
 from bleepstore.s3.ingest import DEFAULT_ALGORITHM
 from bleepstore.s3.patience import patiently
+from bleepstore.storage import BlobMissing
 from bleepstore.xml.shapes import CompletedPart, CompleteMultipartUpload, CompleteMultipartUploadResult
 
 SMALLEST = 5 * 1024 * 1024
@@ -53,12 +55,23 @@ async def _complete(x: Exchange, named: Sequence[CompletedPart]) -> Reply:
         if upload.completed is not None:
             return _reply(x, upload.completed)
         try:
-            return _reply(x, await x.services.metadata.apply(await _decide(x, upload, named)))
+            return _reply(x, await _commit(x, upload, await _decide(x, upload, named)))
         except Refused as refused:
             if refused.reason is not Reason.UPLOAD_CHANGED:
                 raise
         _, upload = await x.services.metadata.upload(x.bucket_name or "", upload.key, upload.id)
     raise S3Error("OperationAborted")
+
+
+async def _commit(x: Exchange, upload: UploadRecord, command: CompleteUpload) -> Committed:
+    assert x.bucket is not None
+    if x.services.gateway is None:
+        committed: Committed = await x.services.metadata.apply(command)
+        return committed
+    try:
+        return await uploads.complete(x.services.gateway, x.bucket, upload, command)
+    except BlobMissing as fault:
+        raise S3Error("InvalidPart", UploadId=upload.id) from fault
 
 
 async def _decide(x: Exchange, upload: UploadRecord, named: Sequence[CompletedPart]) -> CompleteUpload:

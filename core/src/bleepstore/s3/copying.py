@@ -2,9 +2,10 @@
 
 Authority: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html and
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
-No bytes are copied: the engine shares the source's blobs. They are read only where a digest of
-them is due that nobody knows yet. Source and command race with writers of the source, so the
-command names the state of the source that was decided on, and loses to any change of it.
+No bytes are copied: the engine shares the source's blobs (with a backend of native layout upstream
+copies, see ``native``). They are read only where a digest of them is due that nobody knows yet. Source
+and command race with writers of the source, so the command names the state of the source that was
+decided on, and loses to any change of it.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Any
 
 from bleepstore.auth.acl import object_acl_from_headers
-from bleepstore.commands import CopyObject, CopyPart, Source
+from bleepstore.commands import CommitObject, CommitPart, Content, CopyObject, CopyPart, Source
 from bleepstore.errors import S3Error
 from bleepstore.exchange import CopySource, Exchange, Reply
 from bleepstore.http.checksums import ALGORITHMS, FULL_OBJECT, checksummer
@@ -24,6 +26,7 @@ from bleepstore.http.dates import iso_time
 from bleepstore.http.object_headers import object_attributes, refuse_unbuilt, storage_class
 from bleepstore.http.ranges import Span, parse_copy_range
 from bleepstore.metadata import Attributes, Checksum, Committed, ObjectRecord, Reason, Refused, UploadRecord
+from bleepstore.s3 import native
 from bleepstore.s3.checksum_headers import checksum_fields
 from bleepstore.s3.documents import document
 from bleepstore.s3.ingest import DEFAULT_ALGORITHM, owner_of_new
@@ -32,6 +35,7 @@ from bleepstore.s3.parts import part_number, pending_upload
 from bleepstore.s3.patience import patiently
 from bleepstore.s3.streams import object_body
 from bleepstore.s3.tagging import may_read_tags, tags_from_header
+from bleepstore.storage import BlobMissing, TokenMismatch
 from bleepstore.xml.shapes import CopyObjectResult, CopyPartResult
 
 LARGEST = 5 * 1024**3
@@ -77,6 +81,10 @@ async def _again(x: Exchange, copy: Callable[[Exchange, CopySource], Awaitable[R
         except Refused as refused:
             if refused.reason is not Reason.SOURCE_CHANGED:
                 raise
+        except (BlobMissing, TokenMismatch):
+            if x.services.gateway is None:
+                raise
+            await native.renew_source(x, source)
         bucket, found = await x.services.metadata.object(
             source.bucket.name, source.object.key, source.version
         )
@@ -104,20 +112,25 @@ async def _copy_object(x: Exchange, source: CopySource) -> Reply:
     acl = object_acl_from_headers(x, account_of(x, owner), x.bucket)
     condition = write_condition(x.headers)
     etag, checksum = await _digests(x, found, _asked_algorithm(x))
-    command = CopyObject(
-        id=x.services.new_id(),
-        at=x.services.clock(),
-        bucket=x.bucket.id,
-        key=x.key,
-        source=_source(source),
-        etag=etag,
-        owner=owner,
-        attributes=replace(attributes, checksum=checksum),
-        acl=acl,
-        tags=tags,
-        condition=condition,
-    )
-    committed: Committed = await x.services.metadata.apply(command)
+    made: dict[str, Any] = {
+        "id": x.services.new_id(),
+        "at": x.services.clock(),
+        "bucket": x.bucket.id,
+        "key": x.key,
+        "etag": etag,
+        "owner": owner,
+        "attributes": replace(attributes, checksum=checksum),
+        "acl": acl,
+        "tags": tags,
+        "condition": condition,
+    }
+    if x.services.gateway is None:
+        command = CopyObject(source=_source(source), **made)
+        committed: Committed = await x.services.metadata.apply(command)
+    else:
+        content = Content(size=found.size)
+        copied = CommitObject(content=content, event="s3:ObjectCreated:Copy", **made)
+        committed = await native.copy_object(x, source, copied)
     return document(
         CopyObjectResult(
             e_tag=f'"{committed.etag}"',
@@ -248,20 +261,22 @@ async def _copy_part(x: Exchange, source: CopySource) -> Reply:
     if span.length > LARGEST:
         raise _too_large()
     etag, checksum = await _part_digests(x, found, span, upload)
-    command = CopyPart(
-        id=x.services.new_id(),
-        at=x.services.clock(),
-        bucket=x.bucket.id,
-        key=upload.key,
-        upload=upload.id,
-        number=number,
-        source=_source(source),
-        start=span.start,
-        length=span.length,
-        etag=etag,
-        checksum=checksum,
-    )
-    committed: Committed = await x.services.metadata.apply(command)
+    made: dict[str, Any] = {
+        "id": x.services.new_id(),
+        "at": x.services.clock(),
+        "bucket": x.bucket.id,
+        "key": upload.key,
+        "upload": upload.id,
+        "number": number,
+        "etag": etag,
+        "checksum": checksum,
+    }
+    if x.services.gateway is None:
+        command = CopyPart(source=_source(source), start=span.start, length=span.length, **made)
+        committed: Committed = await x.services.metadata.apply(command)
+    else:
+        copied = CommitPart(content=Content(size=span.length), **made)
+        committed = await native.copy_part(x, source, span, upload, copied)
     shown = checksum if upload.algorithm is not None else None
     return document(
         CopyPartResult(

@@ -39,7 +39,7 @@ async def delete_object(x: Exchange) -> Reply:
     version = x.query.get("versionId")
     if version is not None:
         check_version_id(version)
-    await x.services.metadata.apply(_command(x, x.key, version, condition))
+    await _delete(x, x.key, version, condition)
     return Reply(status=204, headers={} if version is None else {"x-amz-version-id": version})
 
 
@@ -82,7 +82,7 @@ async def _delete_one(x: Exchange, entry: ObjectIdentifier) -> DeletedObject | E
         if not await allowed(x.services, access):
             raise S3Error("AccessDenied")
         tags = None if entry.e_tag is None else etags(entry.e_tag)
-        await x.services.metadata.apply(_command(x, key, version, Condition(if_match=tags)))
+        await _delete(x, key, version, Condition(if_match=tags))
     except S3Error as error:
         return _failed(entry, error)
     except FAULTS as fault:
@@ -90,16 +90,21 @@ async def _delete_one(x: Exchange, entry: ObjectIdentifier) -> DeletedObject | E
     return DeletedObject(key=key, version_id=version)
 
 
-def _command(x: Exchange, key: str, version: str | None, condition: Condition) -> DeleteObject:
+async def _delete(x: Exchange, key: str, version: str | None, condition: Condition) -> None:
     assert x.bucket is not None
-    return DeleteObject(
-        id=x.services.new_id(),
-        at=x.services.clock(),
+    services = x.services
+    command = DeleteObject(
+        id=services.new_id(),
+        at=services.clock(),
         bucket=x.bucket.id,
         key=key,
         version=version,
         condition=condition,
     )
+    if services.gateway is None:
+        await services.metadata.apply(command)
+    else:
+        await services.gateway.delete(x.bucket, command)
 
 
 def _failed(entry: ObjectIdentifier, error: S3Error) -> Error:

@@ -11,6 +11,7 @@ from bleepstore.auth.acl import object_acl_from_headers
 from bleepstore.commands import AbortUpload, CreateUpload
 from bleepstore.errors import S3Error
 from bleepstore.exchange import Exchange, Reply
+from bleepstore.gateway import uploads
 from bleepstore.http.checksums import ALGORITHMS, upload_type
 from bleepstore.http.dates import iso_time
 from bleepstore.http.object_headers import object_attributes, refuse_unbuilt
@@ -61,7 +62,10 @@ async def create_multipart_upload(x: Exchange) -> Reply:
         acl=object_acl_from_headers(x, account_of(x, owner), x.bucket),
         tags=tags_from_header(x.headers.get("x-amz-tagging")),
     )
-    upload: UploadRecord = await x.services.metadata.apply(command)
+    if x.services.gateway is None:
+        upload: UploadRecord = await x.services.metadata.apply(command)
+    else:
+        upload = await uploads.begin(x.services.gateway, x.bucket, command)
     reply = document(InitiateMultipartUploadResult(bucket=x.bucket.name, key=x.key, upload_id=upload.id))
     reply.headers |= headers
     if algorithm is not None and kind is not None:
@@ -97,7 +101,10 @@ async def abort_multipart_upload(x: Exchange) -> Reply:
     command = AbortUpload(
         id=x.services.new_id(), at=x.services.clock(), bucket=x.bucket.id, key=upload.key, upload=upload.id
     )
-    await x.services.metadata.apply(command)
+    if x.services.gateway is None:
+        await x.services.metadata.apply(command)
+    else:
+        await uploads.abort(x.services.gateway, x.bucket, upload, command)
     return Reply(status=204)
 
 

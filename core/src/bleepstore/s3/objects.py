@@ -15,6 +15,7 @@ from bleepstore.http.object_headers import object_attributes, refuse_unbuilt
 from bleepstore.metadata import Committed
 from bleepstore.s3.checksum_headers import checksum_headers
 from bleepstore.s3.ingest import owner_of_new, receive, refuse_part_parameters
+from bleepstore.s3.native import object_stage, receive_native
 from bleepstore.s3.owners import account_of
 from bleepstore.s3.tagging import tags_from_header
 
@@ -30,7 +31,10 @@ async def put_object(x: Exchange) -> Reply:
     owner = owner_of_new(x)
     acl = object_acl_from_headers(x, account_of(x, owner), x.bucket)
     tags = tags_from_header(x.headers.get("x-amz-tagging"))
-    received = await receive(x)
+    if x.services.gateway is None:
+        received = await receive(x)
+    else:
+        received = await receive_native(x, object_stage(x, attributes))
     command = CommitObject(
         id=x.services.new_id(),
         at=x.services.clock(),

@@ -18,6 +18,7 @@ from bleepstore.metadata import Checksum, Committed, UploadRecord
 from bleepstore.s3.checksum_headers import checksum_fields
 from bleepstore.s3.documents import document
 from bleepstore.s3.ingest import DEFAULT_ALGORITHM, declared_algorithm, receive
+from bleepstore.s3.native import part_stage, receive_native
 from bleepstore.s3.owners import initiator_element, owner_element
 from bleepstore.s3.paging import invalid_argument, page_size
 from bleepstore.xml.shapes import ListPartsResult, Part
@@ -48,7 +49,11 @@ async def upload_part(x: Exchange) -> Reply:
     number = part_number(x)
     headers = refuse_unbuilt(x.headers, x.services.settings)
     algorithm = _check_algorithm(x, upload)
-    received = await receive(x, algorithm=algorithm, default=upload.algorithm is None)
+    if x.services.gateway is None:
+        received = await receive(x, algorithm=algorithm, default=upload.algorithm is None)
+    else:
+        stage = part_stage(x, upload, number)
+        received = await receive_native(x, stage, algorithm=algorithm, default=upload.algorithm is None)
     checksum = received.checksum
     if received.default is not None:
         checksum = Checksum(algorithm=DEFAULT_ALGORITHM, value=received.default)

@@ -15,9 +15,10 @@ from bleepstore.http.object_headers import metadata_headers
 from bleepstore.http.ranges import Span, Unsatisfiable, invalid_range, parse_range
 from bleepstore.metadata import Checksum, ObjectRecord
 from bleepstore.s3.checksum_headers import checksum_headers
+from bleepstore.s3.native import check_empty, read_again
 from bleepstore.s3.streams import object_body
 from bleepstore.s3.tagging import may_read_tags, tag_count
-from bleepstore.storage import BlobMissing
+from bleepstore.storage import BlobMissing, TokenMismatch
 
 OVERRIDES = {
     "response-cache-control": "cache-control",
@@ -49,7 +50,9 @@ async def get_object(x: Exchange) -> Reply:
     assert x.object is not None
     try:
         return await _get(x, x.object)
-    except BlobMissing:
+    except (BlobMissing, TokenMismatch):
+        if x.services.gateway is not None:
+            return await read_again(x, x.object, _get)
         # Between the row and the blob the object was replaced: read the row that is there now.
         _, found = await x.services.metadata.object(x.bucket_name or "", x.key or "", data=True)
         if found is None or found.seq == x.object.seq:
@@ -64,6 +67,8 @@ async def _get(x: Exchange, found: ObjectRecord) -> Reply:
         return unchanged
     selection = await _select(x, found)
     reply = _reply(x, found, headers, selection)
+    if found.size == 0 and x.services.gateway is not None:
+        await check_empty(x, found)
     reply.body = await object_body(x, found, selection.span)
     return reply
 

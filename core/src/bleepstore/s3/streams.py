@@ -45,7 +45,7 @@ async def object_body(x: Exchange, found: ObjectRecord, span: Span) -> bytes | B
 
 async def segments_of(x: Exchange, found: ObjectRecord, span: Span) -> Sequence[Segment]:
     """The segments that make ``span`` of an object."""
-    if found.segments is not None:
+    if found.segments is not None and found.blob is None:
         return await x.services.metadata.segments(found.segments, start=span.start, length=span.length)
     if found.blob is None or span.length == 0:
         return ()

@@ -29,6 +29,7 @@ _RECORDS: dict[str, type] = {
     cls.__name__: cls
     for cls in (
         commands.AbortUpload,
+        commands.AdoptObject,
         commands.CommitObject,
         commands.CommitPart,
         commands.CompleteUpload,
@@ -45,11 +46,14 @@ _RECORDS: dict[str, type] = {
         commands.MoveCursor,
         commands.PutBucketDocument,
         commands.PutObjectDocument,
+        commands.Release,
+        commands.Reserve,
         commands.Source,
         metadata.Attributes,
         metadata.BucketRecord,
         metadata.Checksum,
         metadata.Committed,
+        metadata.Reserved,
         metadata.UploadRecord,
     )
 }

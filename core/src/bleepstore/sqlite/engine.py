@@ -12,7 +12,7 @@ import logging
 import os
 import secrets
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Any
@@ -24,6 +24,7 @@ from bleepstore.metadata import (
     Garbage,
     Holder,
     InlineBlob,
+    Intent,
     Listing,
     MetadataBusy,
     MetadataEngine,
@@ -36,12 +37,12 @@ from bleepstore.metadata import (
     UploadRecord,
 )
 from bleepstore.sqlite import locks
+from bleepstore.sqlite.conditions import NULL_VERSION
 from bleepstore.sqlite.reader import Reader
 from bleepstore.sqlite.readers import Readers
 from bleepstore.sqlite.remote import CommandClient, CommandServer
 from bleepstore.sqlite.scan import Scan
 from bleepstore.sqlite.schema import open_writer
-from bleepstore.sqlite.state import NULL_VERSION
 from bleepstore.sqlite.writer import Writer
 from bleepstore.storage import ENDINGS, Blob
 
@@ -80,6 +81,7 @@ class SqliteEngine(MetadataEngine):
         self.is_writer = False
         self.fresh = False
         self.store_id = ""
+        self.holder = ""
 
     def _beside(self, suffix: str) -> Path:
         return self._path.with_name(f"{self._path.name}-{suffix}")
@@ -89,8 +91,8 @@ class SqliteEngine(MetadataEngine):
         try:
             _make_folder(self._path.parent)
             self._admission = locks.admit(self._beside("server"), self._token)
-            name = f"{os.getpid()}-{secrets.token_hex(4)}"
-            self._readers = Readers(self._beside("readers"), name)
+            self.holder = f"{os.getpid()}-{secrets.token_hex(8)}"
+            self._readers = Readers(self._beside("readers"), self.holder)
             await self._writer_or_client()
             self._reader = Reader(self._path)
             self.store_id, seq = await self._reader.long(
@@ -277,15 +279,33 @@ class SqliteEngine(MetadataEngine):
         """A page of uploads."""
         return await self._reader.list_uploads(bucket, prefix, delimiter, after, limit)
 
+    # --- native layout ----------------------------------------------------------------------------------
+
+    async def part_blobs(self, segments: int) -> Mapping[int, Blob]:
+        """The blobs of an unfinished upload's parts."""
+        return await self._reader.part_blobs(segments)
+
+    async def intent(self, bucket: int, key: str) -> Intent | None:
+        """The intent on a key."""
+        return self._reader.intent(bucket, key)
+
+    async def intents(self, limit: int, *, after: tuple[int, str] = (0, "")) -> Sequence[Intent]:
+        """Intents by key."""
+        return await self._reader.intents(limit, after)
+
+    async def is_alive(self, holder: str) -> bool:
+        """Whether that process has its file in ``-readers/`` locked."""
+        return self._readers.is_alive(holder)
+
     # --- upkeep -----------------------------------------------------------------------------------------
 
     def reading(self) -> AbstractContextManager[None]:
         """Hold the present state."""
         return self._readers.reading()
 
-    async def garbage(self, limit: int) -> Sequence[Garbage]:
+    async def garbage(self, limit: int, *, after: tuple[int, str] = (0, "")) -> Sequence[Garbage]:
         """Blobs that nobody reads any more."""
-        return await self._reader.garbage(self._readers.oldest(), limit)
+        return await self._reader.garbage(self._readers.oldest(), limit, after)
 
     async def known(self, blobs: Sequence[str]) -> set[str]:
         """Which of these blobs any row names."""

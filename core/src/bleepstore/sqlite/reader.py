@@ -10,7 +10,7 @@ import asyncio
 import json
 import sqlite3
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +19,7 @@ from bleepstore.events import Event
 from bleepstore.metadata import (
     BucketRecord,
     Garbage,
+    Intent,
     Listing,
     MetadataUnavailable,
     ObjectEntry,
@@ -30,17 +31,21 @@ from bleepstore.metadata import (
 from bleepstore.sqlite.listing import objects_page, uploads_page
 from bleepstore.sqlite.records import (
     BUCKET_COLUMNS,
+    GARBAGE_COLUMNS,
+    INTENT_COLUMNS,
     OBJECT_COLUMNS,
     PART_COLUMNS,
     UPLOAD_COLUMNS,
     bucket_record,
+    garbage_record,
+    intent_record,
     object_record,
     part_record,
     upload_record,
 )
 from bleepstore.sqlite.references import segment_spans
 from bleepstore.sqlite.schema import connect
-from bleepstore.storage import Damaged
+from bleepstore.storage import Blob, Damaged
 
 T = TypeVar("T")
 
@@ -58,6 +63,7 @@ _UPLOAD = (
     f"SELECT {BUCKET_COLUMNS}, {UPLOAD_COLUMNS} FROM buckets b "
     "LEFT JOIN uploads u ON u.id = ? AND u.bucket_id = b.id AND u.key = ? WHERE b.name = ?"
 )
+_INTENTS = f"SELECT {INTENT_COLUMNS} FROM intents i JOIN buckets b ON b.id = i.bucket_id"
 _BUCKET_WIDTH = len(BUCKET_COLUMNS.split(", "))
 _OBJECT_END = _BUCKET_WIDTH + len(OBJECT_COLUMNS.split(", "))
 _INLINE = _BUCKET_WIDTH + OBJECT_COLUMNS.split(", ").index("c.inline")
@@ -129,6 +135,11 @@ class Reader:
         found = bucket_record(row[:_BUCKET_WIDTH])
         return found, None if row[_BUCKET_WIDTH] is None else upload_record(row[_BUCKET_WIDTH:])
 
+    def intent(self, bucket: int, key: str) -> Intent | None:
+        """The intent on a key."""
+        row = self._one(f"{_INTENTS} WHERE i.bucket_id = ? AND i.key = ?", (bucket, key.encode()))
+        return None if row is None else intent_record(row)
+
     # --- long reads -------------------------------------------------------------------------------------
 
     async def list_buckets(self, owner: str, prefix: str, after: str, limit: int) -> Listing[BucketRecord]:
@@ -183,16 +194,40 @@ class Reader:
 
         return [part_record(row) for row in await self.long(read)]
 
+    async def part_blobs(self, segments: int) -> Mapping[int, Blob]:
+        """The blobs of an unfinished upload's parts."""
+        rows = await self.long(
+            lambda db: db.execute(
+                "SELECT part, blob, blob_size, token FROM segments WHERE list = ? "
+                "GROUP BY part HAVING count(*) = 1",
+                (segments,),
+            ).fetchall()
+        )
+        return {part: Blob(name=blob, size=size, token=token) for part, blob, size, token in rows}
+
     # --- upkeep -----------------------------------------------------------------------------------------
 
-    async def garbage(self, oldest: int, limit: int) -> Sequence[Garbage]:
+    async def garbage(self, oldest: int, limit: int, after: tuple[int, str]) -> Sequence[Garbage]:
         """Garbage up to the oldest state that is read."""
         rows = await self.long(
             lambda db: db.execute(
-                "SELECT seq, blob, token FROM garbage WHERE seq <= ? ORDER BY seq LIMIT ?", (oldest, limit)
+                f"SELECT {GARBAGE_COLUMNS} FROM garbage WHERE seq <= ? AND (seq, blob) > (?, ?) "
+                "ORDER BY seq, blob LIMIT ?",
+                (oldest, *after, limit),
             ).fetchall()
         )
-        return [Garbage(seq=seq, blob=blob, token=token) for seq, blob, token in rows]
+        return [garbage_record(row) for row in rows]
+
+    async def intents(self, limit: int, after: tuple[int, str]) -> Sequence[Intent]:
+        """Intents by key."""
+        bucket, key = after
+        rows = await self.long(
+            lambda db: db.execute(
+                f"{_INTENTS} WHERE (i.bucket_id, i.key) > (?, ?) ORDER BY i.bucket_id, i.key LIMIT ?",
+                (bucket, key.encode(), limit),
+            ).fetchall()
+        )
+        return [intent_record(row) for row in rows]
 
     async def known(self, blobs: Sequence[str]) -> set[str]:
         """Which blobs any row names. Scans."""

@@ -84,6 +84,17 @@ class Readers:
             # Numbers only rise, so the oldest is the first of the dict.
             _U64.pack_into(self._slot, 0, next(iter(counts), NOBODY))
 
+    def is_alive(self, name: str) -> bool:
+        """Whether the process that has (or had) its file under this name lives."""
+        if name == self._path.name:
+            return not self._file.closed
+        with contextlib.suppress(FileNotFoundError), (self._folder / name).open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
     def oldest(self) -> int:
         """A number below which nobody reads: what was dropped at or before it can go."""
         found = min(self.seq, next(iter(self._counts), NOBODY))

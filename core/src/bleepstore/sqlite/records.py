@@ -12,6 +12,9 @@ from bleepstore.metadata import (
     BucketRecord,
     Checksum,
     Committed,
+    EndedUpload,
+    Garbage,
+    Intent,
     ObjectRecord,
     PartRecord,
     UploadRecord,
@@ -25,9 +28,13 @@ VERSION_COLUMNS = (
 OBJECT_COLUMNS = "c.bucket_id, c.key, " + ", ".join("c." + name for name in VERSION_COLUMNS.split(", "))
 UPLOAD_COLUMNS = (
     "u.id, u.bucket_id, u.key, u.owner, u.initiator, u.created, u.attributes, u.algorithm, "
-    "u.checksum_type, u.generation, u.segments, u.acl, u.tags, u.completed"
+    "u.checksum_type, u.generation, u.segments, u.acl, u.tags, u.completed, u.handle"
 )
 PART_COLUMNS = "number, size, etag, modified, checksum"
+GARBAGE_COLUMNS = "seq, blob, token, handle, bucket, key"
+INTENT_COLUMNS = (
+    "i.reservation, i.bucket_id, b.name, i.key, i.holder, i.fingerprint, i.token, i.seq, i.at, i.command"
+)
 
 
 @lru_cache(maxsize=256)
@@ -104,6 +111,7 @@ def upload_record(row: Sequence[Any]) -> UploadRecord:
         acl=row[11],
         tags=row[12],
         completed=completed,
+        handle=row[14],
     )
 
 
@@ -112,6 +120,32 @@ def part_record(row: Sequence[Any]) -> PartRecord:
     number, size, etag, modified, checksum = row
     return PartRecord(
         number=number, size=size, etag=etag, modified=modified, checksum=load_checksum(checksum)
+    )
+
+
+def garbage_record(row: Sequence[Any]) -> Garbage:
+    """A row of :data:`GARBAGE_COLUMNS`."""
+    seq, blob, token, handle, bucket, key = row
+    upload = None
+    if handle is not None:
+        upload = EndedUpload(id=blob, handle=handle, bucket=bucket, key=key.decode())
+    return Garbage(seq=seq, blob=blob, token=token, upload=upload)
+
+
+def intent_record(row: Sequence[Any]) -> Intent:
+    """A row of :data:`INTENT_COLUMNS`."""
+    reservation, bucket, bucket_name, key, holder, fingerprint, token, seq, at, command = row
+    return Intent(
+        reservation=reservation,
+        bucket=bucket,
+        bucket_name=bucket_name,
+        key=key.decode(),
+        holder=holder,
+        fingerprint=fingerprint,
+        token=token,
+        seq=seq,
+        at=at,
+        command=decode(command),
     )
 
 

@@ -4,6 +4,9 @@ A blob that one row names has no row of its own in ``blobs``; sharing makes one,
 rows that name it, and releasing down to one removes it. The last release records the blob as garbage
 under the sequence number of the command; but the inline bytes of a version that is one blob go at once,
 because whoever reads those has them in one read. A list is read for longer.
+
+A blob with a token is an object of native layout, or a part that goes with its upload: replacing and
+deleting it upstream is part of the write itself, so that it is never shared and never garbage.
 """
 
 from __future__ import annotations
@@ -46,8 +49,8 @@ def release(connection: sqlite3.Connection, seq: int, blob: str, token: str | No
             connection.execute("DELETE FROM blobs WHERE id = ?", (blob,))
     elif inline:
         connection.execute("DELETE FROM inline WHERE blob = ?", (blob,))
-    else:
-        connection.execute("INSERT INTO garbage (seq, blob, token) VALUES (?, ?, ?)", (seq, blob, token))
+    elif token is None:
+        connection.execute("INSERT INTO garbage (seq, blob) VALUES (?, ?)", (seq, blob))
 
 
 def spans(
@@ -55,7 +58,7 @@ def spans(
 ) -> list[Span]:
     """The spans that make ``length`` bytes from ``start`` of a version (all of it by default)."""
     end = row.size if length is None else start + length
-    if row.segments is None:
+    if row.segments is None or row.blob is not None:
         if row.blob is None or end <= start:
             return []
         return [Span(row.blob, row.size, row.token, row.inline, start, end - start)]
@@ -106,10 +109,16 @@ def drop_part(connection: sqlite3.Connection, seq: int, segments: int, number: i
 
 def drop_list(connection: sqlite3.Connection, seq: int, segments: int) -> None:
     """Release and remove a whole list."""
+    drop_bytes(connection, seq, segments)
+    connection.execute("DELETE FROM parts WHERE list = ?", (segments,))
+
+
+def drop_bytes(connection: sqlite3.Connection, seq: int, segments: int) -> None:
+    """Release and remove the spans of a list; what is known of its parts stays."""
     # What nobody shares goes by one statement: a list can have 10,000 parts.
     connection.execute(
-        "INSERT INTO garbage (seq, blob, token) SELECT ?, blob, token FROM segments "
-        "WHERE list = ? AND blob NOT IN (SELECT id FROM blobs)",
+        "INSERT INTO garbage (seq, blob) SELECT ?, blob FROM segments "
+        "WHERE list = ? AND token IS NULL AND blob NOT IN (SELECT id FROM blobs)",
         (seq, segments),
     )
     shared = connection.execute(
@@ -119,7 +128,17 @@ def drop_list(connection: sqlite3.Connection, seq: int, segments: int) -> None:
     for blob, token in shared:
         release(connection, seq, blob, token, STORED)
     connection.execute("DELETE FROM segments WHERE list = ?", (segments,))
-    connection.execute("DELETE FROM parts WHERE list = ?", (segments,))
+
+
+def drop_upload(
+    connection: sqlite3.Connection, seq: int, upload: str, handle: str | None, bucket: str, key: bytes
+) -> None:
+    """What the backend keeps of an upload of native layout is garbage."""
+    if handle is not None:
+        connection.execute(
+            "INSERT INTO garbage (seq, blob, handle, bucket, key) VALUES (?, ?, ?, ?, ?)",
+            (seq, upload, handle, bucket, key),
+        )
 
 
 class CurrentRow(NamedTuple):
@@ -142,5 +161,5 @@ def drop_version(connection: sqlite3.Connection, seq: int, row: CurrentRow) -> N
     """Release the bytes of a version whose row goes."""
     if row.segments is not None:
         drop_list(connection, seq, row.segments)
-    elif row.blob is not None:
+    if row.blob is not None:
         release(connection, seq, row.blob, row.token, row.inline)

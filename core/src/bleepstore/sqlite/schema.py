@@ -11,6 +11,7 @@
     segments          list, part, n -> a span of a blob; parts what a client knows of a part
     uploads           multipart uploads, completed ones too until they are forgotten
     garbage           blobs that nothing names since seq (inline ones only if they were in a list)
+    intents           bucket_id, key -> a write that is being published upstream (native layout)
     events, sinks     what happened, and how far each sink has read
 
 A version whose bytes are one blob names it in its own row; ``segments`` holds lists. Keys are UTF-8
@@ -25,7 +26,7 @@ from pathlib import Path
 
 from bleepstore.metadata import MetadataFailed
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FEATURE_LEVEL = 1
 APPLICATION_ID = 0x426C6570
 """``Blep``: what SQLite's header says of whose file this is."""
@@ -47,6 +48,21 @@ _VERSION_COLUMNS = """
     inline      INTEGER NOT NULL DEFAULT 0,
     segments    INTEGER,
     parts       INTEGER NOT NULL DEFAULT 0"""
+
+_INTENTS = """CREATE TABLE intents (
+    bucket_id    INTEGER NOT NULL,
+    key          BLOB NOT NULL,
+    reservation  TEXT NOT NULL,
+    holder       TEXT NOT NULL,
+    fingerprint  TEXT NOT NULL,
+    token        TEXT NOT NULL,
+    seq          INTEGER NOT NULL,
+    at           INTEGER NOT NULL,
+    upload       TEXT,
+    command      BLOB NOT NULL,
+    PRIMARY KEY (bucket_id, key)
+) WITHOUT ROWID;
+"""
 
 DDL = f"""
 CREATE TABLE state (
@@ -131,19 +147,23 @@ CREATE TABLE uploads (
     segments       INTEGER NOT NULL,
     acl            BLOB,
     tags           BLOB,
-    completed      BLOB
+    completed      BLOB,
+    handle         TEXT
 ) WITHOUT ROWID;
 CREATE INDEX uploads_by_key ON uploads (bucket_id, key, created, id) WHERE completed IS NULL;
 CREATE INDEX uploads_completed ON uploads (bucket_id) WHERE completed IS NOT NULL;
 CREATE INDEX uploads_by_age ON uploads (created);
 CREATE TABLE garbage (
-    seq    INTEGER NOT NULL,
-    blob   TEXT NOT NULL,
-    token  TEXT,
+    seq     INTEGER NOT NULL,
+    blob    TEXT NOT NULL,
+    token   TEXT,
+    handle  TEXT,
+    bucket  TEXT,
+    key     BLOB,
     PRIMARY KEY (seq, blob)
 ) WITHOUT ROWID;
 CREATE INDEX garbage_by_blob ON garbage (blob);
-CREATE TABLE events (
+{_INTENTS}CREATE TABLE events (
     seq     INTEGER PRIMARY KEY,
     name    TEXT NOT NULL,
     bucket  TEXT NOT NULL,
@@ -157,6 +177,16 @@ CREATE TABLE sinks (
     cursor  INTEGER NOT NULL
 ) WITHOUT ROWID;
 """
+
+MIGRATIONS = {
+    1: f"""{_INTENTS}
+ALTER TABLE uploads ADD COLUMN handle TEXT;
+ALTER TABLE garbage ADD COLUMN handle TEXT;
+ALTER TABLE garbage ADD COLUMN bucket TEXT;
+ALTER TABLE garbage ADD COLUMN key BLOB;
+""",
+}
+"""What makes the next schema version of one. They change tables, and not what ``apply`` computes."""
 
 
 def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
@@ -192,6 +222,8 @@ def open_writer(path: Path, *, durable: bool, new_store_id: Callable[[], str]) -
         connection.execute("PRAGMA checkpoint_fullfsync = ON")
         if new:
             _create(connection, new_store_id())
+        else:
+            _migrate(connection)
     except sqlite3.Error as error:
         if connection is not None:
             connection.close()
@@ -211,7 +243,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> bool:
         return True
     if application != APPLICATION_ID:
         raise MetadataFailed(f"{path}: is an SQLite database, but not one of BleepStore")
-    if version != SCHEMA_VERSION:
+    if version != SCHEMA_VERSION and version not in MIGRATIONS:
         raise MetadataFailed(
             f"{path}: has schema version {version}, and this BleepStore reads version {SCHEMA_VERSION}"
         )
@@ -222,6 +254,20 @@ def _check(connection: sqlite3.Connection, path: Path) -> bool:
     if level > FEATURE_LEVEL:
         raise MetadataFailed(f"{path}: needs feature level {level}, and this BleepStore has {FEATURE_LEVEL}")
     return False
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    """Bring the tables to this version, one version a transaction."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    for older in range(version, SCHEMA_VERSION):
+        try:
+            connection.executescript(
+                f"BEGIN IMMEDIATE;{MIGRATIONS[older]}PRAGMA user_version = {older + 1};COMMIT;"
+            )
+        except sqlite3.Error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
 
 
 def _create(connection: sqlite3.Connection, store_id: str) -> None:

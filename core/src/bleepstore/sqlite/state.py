@@ -10,24 +10,26 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from bleepstore import commands as c
 from bleepstore.metadata import BucketRecord, Committed, Reason, Refused, UploadRecord
-from bleepstore.sqlite import uploads
+from bleepstore.sqlite import adopting, intents, uploads
 from bleepstore.sqlite.codec import encode
+from bleepstore.sqlite.conditions import NULL_VERSION, check, check_deletion
 from bleepstore.sqlite.records import BUCKET_COLUMNS, bucket_record, dump_attributes
 from bleepstore.sqlite.references import (
     CURRENT_COLUMNS,
     CurrentRow,
     add_segments,
     drop_list,
+    drop_upload,
     drop_version,
     share,
     spans,
 )
 
-NULL_VERSION = "null"
 MOST_NAMES = 10_000
 
 
@@ -59,6 +61,9 @@ class State:
             c.CopyPart: self._copy_part,
             c.CompleteUpload: self._complete_upload,
             c.AbortUpload: self._abort_upload,
+            c.Reserve: partial(intents.reserve, self),
+            c.Release: partial(intents.release, self),
+            c.AdoptObject: partial(adopting.adopt, self),
             c.ForgetGarbage: self._forget_garbage,
             c.FollowEvents: self._follow_events,
             c.MoveCursor: self._move_cursor,
@@ -82,11 +87,13 @@ class State:
 
     # --- what all need ------------------------------------------------------------------------------
 
-    def _next(self) -> int:
+    def next(self) -> int:
+        """The sequence number of a command that changes something."""
         self.seq += 1
         return self.seq
 
-    def _bucket_name(self, bucket: int) -> str:
+    def bucket_name(self, bucket: int) -> str:
+        """A bucket by its id. Raises Refused NO_SUCH_BUCKET."""
         name = self._names.get(bucket)
         if name is None:
             row = self.connection.execute("SELECT name FROM buckets WHERE id = ?", (bucket,)).fetchone()
@@ -112,7 +119,8 @@ class State:
             raise Refused(Reason.SOURCE_CHANGED)
         return row
 
-    def _event(self, seq: int, name: str, bucket: str, key: bytes, size: int, etag: str, at: int) -> None:
+    def event(self, seq: int, name: str, bucket: str, key: bytes, size: int, etag: str, at: int) -> None:
+        """Tell the sinks, where there are any."""
         if self._sinks:
             self.connection.execute(
                 "INSERT INTO events (seq, name, bucket, key, size, etag, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -134,7 +142,7 @@ class State:
             raise Refused(Reason.BUCKET_EXISTS, row[0])
         # Its seq is the bucket's id: never used again, so that what speaks of an old bucket of the
         # same name finds none.
-        bucket = self._next()
+        bucket = self.next()
         documents = " ".join(sorted(command.documents))
         db.execute(
             "INSERT INTO buckets (id, name, owner, region, created, acl, documents) "
@@ -151,16 +159,18 @@ class State:
 
     def _delete_bucket(self, command: c.DeleteBucket) -> None:
         db, bucket = self.connection, command.bucket
-        self._bucket_name(bucket)
-        for table in ("current", "history"):
+        name = self.bucket_name(bucket)
+        for table in ("current", "history", "intents"):
             if db.execute(f"SELECT 1 FROM {table} WHERE bucket_id = ? LIMIT 1", (bucket,)).fetchone():
                 raise Refused(Reason.BUCKET_NOT_EMPTY)
-        seq = self._next()
+        seq = self.next()
         pending = db.execute(
-            "SELECT segments FROM uploads WHERE bucket_id = ? AND completed IS NULL", (bucket,)
+            "SELECT id, segments, handle, key FROM uploads WHERE bucket_id = ? AND completed IS NULL",
+            (bucket,),
         ).fetchall()
-        for (segments,) in pending:
+        for upload, segments, handle, key in pending:
             drop_list(db, seq, segments)
+            drop_upload(db, seq, upload, handle, name, key)
         # One statement for each of the two indexes.
         db.execute("DELETE FROM uploads WHERE bucket_id = ? AND completed IS NULL", (bucket,))
         db.execute("DELETE FROM uploads WHERE bucket_id = ? AND completed IS NOT NULL", (bucket,))
@@ -170,8 +180,8 @@ class State:
 
     def _put_bucket_document(self, command: c.PutBucketDocument) -> None:
         db, bucket = self.connection, command.bucket
-        self._bucket_name(bucket)
-        self._next()
+        self.bucket_name(bucket)
+        self.next()
         if command.name == "acl":
             db.execute("UPDATE buckets SET acl = ? WHERE id = ?", (command.body, bucket))
             return
@@ -192,10 +202,13 @@ class State:
     # --- objects --------------------------------------------------------------------------------------
 
     def _commit_object(self, command: c.CommitObject) -> Committed:
-        name, key = self._bucket_name(command.bucket), command.key.encode()
+        name, key = self.bucket_name(command.bucket), command.key.encode()
         old = self.current(command.bucket, key)
-        check(command.condition, old)
-        seq, content = self._next(), command.content
+        if command.reservation is None:
+            check(command.condition, old)
+        else:
+            intents.end(self.connection, command.bucket, key, command.reservation)
+        seq, content = self.next(), command.content
         if content.data is not None and content.blob is not None:
             self.put_inline(content.blob, content.data)
         self.put_current(
@@ -209,7 +222,7 @@ class State:
             token=content.token,
             inline=content.data is not None and content.blob is not None,
         )
-        self._event(seq, command.event, name, key, content.size, command.etag, command.at)
+        self.event(seq, command.event, name, key, content.size, command.etag, command.at)
         return Committed(
             seq=seq,
             etag=command.etag,
@@ -261,11 +274,11 @@ class State:
 
     def _copy_object(self, command: c.CopyObject) -> Committed:
         db = self.connection
-        name, key = self._bucket_name(command.bucket), command.key.encode()
+        name, key = self.bucket_name(command.bucket), command.key.encode()
         old = self.current(command.bucket, key)
         check(command.condition, old)
         source = self.source(command.source)
-        seq, found = self._next(), spans(db, source)
+        seq, found = self.next(), spans(db, source)
         for span in found:
             share(db, span)
         listed = source.segments is not None and bool(found)
@@ -283,7 +296,7 @@ class State:
             inline=not listed and source.inline == 1,
             segments=seq if listed else None,
         )
-        self._event(seq, "s3:ObjectCreated:Copy", name, key, source.size, command.etag, command.at)
+        self.event(seq, "s3:ObjectCreated:Copy", name, key, source.size, command.etag, command.at)
         return Committed(
             seq=seq,
             etag=command.etag,
@@ -293,33 +306,33 @@ class State:
         )
 
     def _delete_object(self, command: c.DeleteObject) -> bool:
-        name, key = self._bucket_name(command.bucket), command.key.encode()
+        name, key = self.bucket_name(command.bucket), command.key.encode()
         old = self.current(command.bucket, key)
-        if command.version not in (None, NULL_VERSION):
-            old = None
-        check(command.condition, old)
+        if command.reservation is None:
+            old = check_deletion(command, old)
+        else:
+            intents.end(self.connection, command.bucket, key, command.reservation)
         if old is None:
-            if command.match:
-                raise Refused(Reason.NO_SUCH_KEY)
             return False
-        facts = {"size": old.size, "modified": old.modified // 1000}
-        if any(facts[fact] != value for fact, value in command.match.items()):
-            raise Refused(Reason.IF_MATCH)
-        seq = self._next()
-        self.connection.execute("DELETE FROM current WHERE bucket_id = ? AND key = ?", (command.bucket, key))
-        drop_version(self.connection, seq, old)
-        self._event(seq, "s3:ObjectRemoved:Delete", name, key, old.size, old.etag, command.at)
+        self.remove(command.bucket, name, key, old, command.at)
         return True
 
+    def remove(self, bucket: int, name: str, key: bytes, old: CurrentRow, at: int) -> None:
+        """Remove the current version of a key, and release its bytes."""
+        seq = self.next()
+        self.connection.execute("DELETE FROM current WHERE bucket_id = ? AND key = ?", (bucket, key))
+        drop_version(self.connection, seq, old)
+        self.event(seq, "s3:ObjectRemoved:Delete", name, key, old.size, old.etag, at)
+
     def _put_object_document(self, command: c.PutObjectDocument) -> None:
-        self._bucket_name(command.bucket)
+        self.bucket_name(command.bucket)
         key = command.key.encode()
         column = {"acl": "acl", "tags": "tags"}[command.name]
         if command.version not in (None, NULL_VERSION):
             raise Refused(Reason.NO_SUCH_VERSION)
         if self.current(command.bucket, key) is None:
             raise Refused(Reason.NO_SUCH_KEY)
-        self._next()
+        self.next()
         self.connection.execute(
             f"UPDATE current SET {column} = ? WHERE bucket_id = ? AND key = ?",
             (command.body, command.bucket, key),
@@ -328,13 +341,13 @@ class State:
     # --- uploads: see ``uploads`` ---------------------------------------------------------------------
 
     def _create_upload(self, command: c.CreateUpload) -> UploadRecord:
-        self._bucket_name(command.bucket)
-        return uploads.create(self.connection, self._next(), command)
+        self.bucket_name(command.bucket)
+        return uploads.create(self.connection, self.next(), command)
 
     def _commit_part(self, command: c.CommitPart) -> Committed:
-        self._bucket_name(command.bucket)
+        self.bucket_name(command.bucket)
         upload = uploads.pending(self.connection, command.bucket, command.key, command.upload)
-        seq, content = self._next(), command.content
+        seq, content = self.next(), command.content
         if content.data is not None and content.blob is not None:
             self.put_inline(content.blob, content.data)
         found = uploads.whole(content)
@@ -342,10 +355,10 @@ class State:
 
     def _copy_part(self, command: c.CopyPart) -> Committed:
         db = self.connection
-        self._bucket_name(command.bucket)
+        self.bucket_name(command.bucket)
         upload = uploads.pending(db, command.bucket, command.key, command.upload)
         source = self.source(command.source)
-        seq = self._next()
+        seq = self.next()
         found = spans(db, source, command.start, command.length)
         for span in found:
             share(db, span)
@@ -353,16 +366,23 @@ class State:
 
     def _complete_upload(self, command: c.CompleteUpload) -> Committed:
         db = self.connection
-        name, key = self._bucket_name(command.bucket), command.key.encode()
+        name, key = self.bucket_name(command.bucket), command.key.encode()
         upload = uploads.find(db, command.bucket, command.key, command.upload)
         if upload.completed is not None:
             return upload.completed
-        if upload.generation != command.generation:
-            raise Refused(Reason.UPLOAD_CHANGED)
         old = self.current(command.bucket, key)
-        check(command.condition, old)
-        seq = self._next()
-        parts = uploads.adopt(db, seq, upload, command.parts)
+        if command.reservation is None:
+            if upload.generation != command.generation:
+                raise Refused(Reason.UPLOAD_CHANGED)
+            check(command.condition, old)
+        else:
+            intents.end(self.connection, command.bucket, key, command.reservation)
+        seq, content = self.next(), command.content
+        if content is None:
+            parts = uploads.adopt(db, seq, upload, command.parts)
+        else:
+            parts = uploads.replace_parts(db, seq, upload, command.parts)
+            drop_upload(db, seq, upload.id, upload.handle, name, key)
         attributes = uploads.attributes(upload, command.checksum)
         made = uploads.Made(
             bucket=command.bucket,
@@ -379,6 +399,8 @@ class State:
             old,
             size=command.size,
             attributes=attributes,
+            blob=None if content is None else content.blob,
+            token=None if content is None else content.token,
             segments=upload.segments,
             parts=parts,
         )
@@ -386,23 +408,27 @@ class State:
             seq=seq, etag=command.etag, size=command.size, modified=command.at, checksum=command.checksum
         )
         db.execute("UPDATE uploads SET completed = ? WHERE id = ?", (encode(committed), upload.id))
-        self._event(
+        self.event(
             seq, "s3:ObjectCreated:CompleteMultipartUpload", name, key, command.size, command.etag, command.at
         )
         return committed
 
     def _abort_upload(self, command: c.AbortUpload) -> None:
-        self._bucket_name(command.bucket)
-        upload = uploads.find(self.connection, command.bucket, command.key, command.upload)
-        seq = self._next()
+        db = self.connection
+        name, key = self.bucket_name(command.bucket), command.key.encode()
+        upload = uploads.find(db, command.bucket, command.key, command.upload)
         if upload.completed is None:
-            drop_list(self.connection, seq, upload.segments)
-        self.connection.execute("DELETE FROM uploads WHERE id = ?", (upload.id,))
+            intents.check_upload(db, command.bucket, key, upload.id)
+        seq = self.next()
+        if upload.completed is None:
+            drop_list(db, seq, upload.segments)
+            drop_upload(db, seq, upload.id, upload.handle, name, key)
+        db.execute("DELETE FROM uploads WHERE id = ?", (upload.id,))
 
     # --- upkeep ---------------------------------------------------------------------------------------
 
     def _forget_garbage(self, command: c.ForgetGarbage) -> None:
-        self._next()
+        self.next()
         blobs = [(blob,) for blob in command.blobs]
         self.connection.executemany(
             "DELETE FROM inline WHERE blob IN (SELECT blob FROM garbage WHERE blob = ?)", blobs
@@ -411,7 +437,7 @@ class State:
 
     def _follow_events(self, command: c.FollowEvents) -> None:
         db = self.connection
-        self._next()
+        self.next()
         known = {name for (name,) in db.execute("SELECT name FROM sinks")}
         for name in sorted(set(command.sinks) - known):
             db.execute("INSERT INTO sinks (name, cursor) VALUES (?, ?)", (name, self.seq))
@@ -421,7 +447,7 @@ class State:
         self._trim_events()
 
     def _move_cursor(self, command: c.MoveCursor) -> None:
-        self._next()
+        self.next()
         self.connection.execute(
             "UPDATE sinks SET cursor = max(cursor, ?) WHERE name = ?", (command.seq, command.sink)
         )
@@ -431,14 +457,3 @@ class State:
         self.connection.execute(
             "DELETE FROM events WHERE seq <= (SELECT coalesce(min(cursor), ?) FROM sinks)", (self.seq,)
         )
-
-
-def check(condition: c.Condition, row: CurrentRow | None) -> None:
-    """Decide a precondition against the current version. Raises :class:`Refused`."""
-    if condition.if_none_match and row is not None:
-        raise Refused(Reason.IF_NONE_MATCH)
-    if condition.if_match is not None:
-        if row is None:
-            raise Refused(Reason.NO_SUCH_KEY)
-        if row.etag not in condition.if_match and "*" not in condition.if_match:
-            raise Refused(Reason.IF_MATCH)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from bleepstore import commands as c
 from bleepstore.metadata import Checksum, Committed, Reason, Refused, UploadRecord
 from bleepstore.sqlite.records import UPLOAD_COLUMNS, dump_attributes, dump_checksum, upload_record
-from bleepstore.sqlite.references import Span, add_segments, drop_part
+from bleepstore.sqlite.references import Span, add_segments, drop_bytes, drop_part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,8 @@ def create(connection: sqlite3.Connection, seq: int, command: c.CreateUpload) ->
     """Begin an upload, whose list is ``seq``."""
     connection.execute(
         "INSERT INTO uploads (id, bucket_id, key, owner, initiator, created, attributes, algorithm, "
-        "checksum_type, generation, segments, acl, tags) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)",
+        "checksum_type, generation, segments, acl, tags, handle) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?)",
         (
             command.upload,
             command.bucket,
@@ -46,6 +47,7 @@ def create(connection: sqlite3.Connection, seq: int, command: c.CreateUpload) ->
             seq,
             command.acl,
             command.tags,
+            command.handle,
         ),
     )
     return find(connection, command.bucket, command.key, command.upload)
@@ -113,6 +115,23 @@ def adopt(
         "WHERE list = ?1 AND segments.part = placed.part AND segments.n = placed.n",
         (segments,),
     )
+    return len(kept)
+
+
+def replace_parts(
+    connection: sqlite3.Connection, seq: int, upload: UploadRecord, runs: Sequence[tuple[int, int]]
+) -> int:
+    """Drop the bytes of all parts, as the object has its own; what is known of those in ``runs`` stays.
+
+    Returns how many these are.
+    """
+    segments = upload.segments
+    numbers = [n for (n,) in connection.execute("SELECT number FROM parts WHERE list = ?", (segments,))]
+    kept = {number for first, last in runs for number in range(first, last + 1)}.intersection(numbers)
+    drop_bytes(connection, seq, segments)
+    dropped = [(segments, number) for number in numbers if number not in kept]
+    connection.executemany("DELETE FROM parts WHERE list = ? AND number = ?", dropped)
+    _renumber(connection, segments, sorted(kept))
     return len(kept)
 
 
