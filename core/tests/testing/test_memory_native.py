@@ -22,11 +22,21 @@ class TestNativeMemoryBackend(NativeStorageKit):
             pytest.param({}, id="generations"),
             pytest.param({"content_tokens": True, "page": 2}, id="ETags"),
             pytest.param({"parts_are_blobs": True}, id="parts are blobs"),
+            pytest.param({"longest": 100, "copies": False}, id="short names, no copies"),
         ]
     )
-    def make_backend(self, request: pytest.FixtureRequest) -> StorageFactory:
-        upstream = Upstream(**request.param)
+    def upstream(self, request: pytest.FixtureRequest) -> Upstream:
+        return Upstream(**request.param)
+
+    @pytest.fixture
+    def make_backend(self, upstream: Upstream) -> StorageFactory:
+        # What this upstream cannot do, a plugin's class would say.
+        self.copies = self.copies_parts = upstream.copies  # type: ignore[misc]
+        self.longest = upstream.longest or 10_000
         return lambda: NativeMemoryBackend(upstream)
+
+    def may_refuse(self, key: str) -> bool:
+        return len(f"kit/{key}".encode()) > self.longest
 
     def traces(self, storage: StorageBackend) -> Collection[str]:
         assert isinstance(storage, NativeMemoryBackend)
