@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 CLOUDS := plugins/backend-aws plugins/backend-gcp plugins/backend-azure
 PROJECTS := pyproject.toml core/pyproject.toml plugins/backend-local/pyproject.toml constraints.txt
-SOURCES := core plugins/backend-local $(CLOUDS) tests schemas
+SOURCES := core plugins/backend-local $(CLOUDS) tests schemas examples
 
 .PHONY: help serve test check format schemas wheels clean
 
@@ -54,7 +54,7 @@ include tests/performance/bench.mk
 check: $(VENV)/.development
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
-	$(BIN)/mypy core/src plugins/backend-local/src $(CLOUDS:=/src)
+	$(BIN)/mypy core/src plugins/backend-local/src $(CLOUDS:=/src) examples/backend-sqlitefs/src
 	$(BIN)/lint-imports
 
 format: $(VENV)/.development

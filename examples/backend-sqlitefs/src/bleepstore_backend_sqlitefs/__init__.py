@@ -1,0 +1,1 @@
+"""Storage backend ``sqlitefs`` of BleepStore."""
