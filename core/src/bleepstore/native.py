@@ -86,8 +86,10 @@ class NativePart:
 class NativeStaged(StagedBlob, ABC):
     """A write under way to a native backend: pieces, ``seal``, then ``publish`` or ``discard``.
 
-    For a copy or an assembled upload there are no pieces. ``discard`` after ``publish`` removes the
-    published object only where it is still there at the token that ``publish`` returned.
+    For a copy or an assembled upload there are no pieces. ``publish`` may be asked again, with another
+    ``expect``, after it raised TokenMismatch. ``discard`` after ``publish`` removes the published object
+    only where it is still there at the token that ``publish`` returned: after one that raised, whatever
+    was published stays, and the core finds out by :meth:`NativeBackend.stat`.
     """
 
     @abstractmethod

@@ -117,6 +117,10 @@ class Server:
     async def row(self, key: str) -> ObjectRecord | None:
         return (await self.engine.object("bucket", key))[1]
 
+    def engine_seq(self) -> int:
+        """How many commands have changed something."""
+        return self.engine._readers.seq
+
     async def intents(self) -> list[Intent]:
         return list(await self.engine.intents(1000))
 

@@ -60,7 +60,7 @@ async def test_round_without_a_most_is_always_followed_by_a_pause(monkeypatch):
 
 
 async def test_each_task_begins_with_a_round_and_pauses_as_configured(monkeypatch, services):
-    assert [task.name for task in tasks_of()] == ["garbage", "abandoned", "uploads"]
+    assert [task.name for task in tasks_of()] == ["intents", "garbage", "abandoned", "uploads"]
     for task in tasks_of(interval=17):
         assert await pause_of(monkeypatch, task.run, services) == 17
 

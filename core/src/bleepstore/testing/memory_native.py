@@ -446,9 +446,10 @@ class NativeMemoryStaged(NativeStaged):
         if not self._etag:
             await self.seal()
         await self._backend.reach("publish", self.blob_name)
-        self._published = blob = self._publish(expect)
+        blob = self._publish(expect)
         self._forget()
         await self._backend.reach("publish answered", self.blob_name)
+        self._published = blob
         return blob
 
     def _publish(self, expect: str | None) -> Blob:

@@ -12,7 +12,7 @@ from bleepstore.plugin import API_VERSION, BackgroundTask, CommandSpec, Context,
 
 
 class UpkeepPlugin:
-    """Garbage, abandoned writes, old uploads; scrub."""
+    """Writes that were cut off, garbage, abandoned blobs, old uploads; scrub."""
 
     name = "upkeep"
     requires_api = API_VERSION
@@ -20,11 +20,18 @@ class UpkeepPlugin:
     @hookimpl
     def bleepstore_background_tasks(self, context: Context) -> Iterable[BackgroundTask]:
         """One task for each kind of round."""
-        from bleepstore.upkeep.rounds import BATCH, AbandonedWrites, expire_uploads, remove_garbage
+        from bleepstore.upkeep.rounds import (
+            BATCH,
+            AbandonedWrites,
+            expire_uploads,
+            remove_garbage,
+            resolve_intents,
+        )
 
         interval = context.settings.upkeep.interval
         tasks = [
-            BackgroundTask(name="garbage", run=every(interval, remove_garbage, most=BATCH)),
+            BackgroundTask(name="intents", run=every(interval, resolve_intents)),
+            BackgroundTask(name="garbage", run=every(interval, remove_garbage)),
             BackgroundTask(name="abandoned", run=every(interval, AbandonedWrites().round)),
             BackgroundTask(name="uploads", run=every(interval, expire_uploads, most=BATCH)),
         ]

@@ -7,7 +7,9 @@ import logging
 from bleepstore.commands import AbortUpload, ForgetGarbage, MoveCursor
 from bleepstore.events import EventSink
 from bleepstore.exchange import Services
-from bleepstore.metadata import Reason, Refused
+from bleepstore.gateway.resolving import resolve_if_free
+from bleepstore.gateway.uploads import ended_upload
+from bleepstore.metadata import Garbage, Reason, Refused
 from bleepstore.storage import StorageFault, TokenMismatch
 
 BATCH = 1000
@@ -18,21 +20,53 @@ log = logging.getLogger("bleepstore.upkeep")
 
 
 async def remove_garbage(services: Services) -> int:
-    """Remove blobs that no row names and nobody reads; returns how many were removed."""
-    removed = []
-    for garbage in await services.metadata.garbage(BATCH):
-        try:
+    """Remove blobs that no row names and nobody reads, and drop uploads that ended; returns how many.
+
+    One round goes by all of them, so that those which cannot be removed now are in nobody's way.
+    """
+    removed, after = 0, (0, "")
+    while True:
+        page = await services.metadata.garbage(BATCH, after=after)
+        done = [garbage.blob for garbage in page if await _remove(services, garbage)]
+        if done:
+            command = ForgetGarbage(id=services.new_id(), at=services.clock(), blobs=tuple(done))
+            await services.metadata.apply(command)
+        removed += len(done)
+        if len(page) < BATCH:
+            return removed
+        after = page[-1].seq, page[-1].blob
+
+
+async def _remove(services: Services, garbage: Garbage) -> bool:
+    """Whether nothing is left of it, or nothing that is ours."""
+    try:
+        if garbage.upload is None:
             await services.storage.delete(garbage.blob, token=garbage.token)
-        except TokenMismatch:
-            log.info("blob %s was replaced upstream, and is left there", garbage.blob)
-        except StorageFault as fault:
-            log.warning("blob %s cannot be removed now: %s", garbage.blob, fault)
-            continue
-        removed.append(garbage.blob)
-    if removed:
-        command = ForgetGarbage(id=services.new_id(), at=services.clock(), blobs=tuple(removed))
-        await services.metadata.apply(command)
-    return len(removed)
+        elif services.gateway is not None:
+            await services.gateway.storage.abort_upload(ended_upload(garbage.upload))
+    except TokenMismatch:
+        log.info("blob %s was replaced upstream, and is left there", garbage.blob)
+    except StorageFault as fault:
+        log.warning("%s cannot be removed now: %s", garbage.blob, fault)
+        return False
+    return True
+
+
+async def resolve_intents(services: Services) -> int:
+    """End the writes of native layout that processes now dead had under way; returns how many."""
+    if services.gateway is None:
+        return 0
+    ended, after = 0, (0, "")
+    while True:
+        page = await services.metadata.intents(BATCH, after=after)
+        for intent in page:
+            try:
+                ended += await resolve_if_free(services.gateway.engines, intent)
+            except (StorageFault, Refused) as fault:
+                log.warning("the outcome of a write of %s is not known yet: %s", intent.key, fault)
+        if len(page) < BATCH:
+            return ended
+        after = page[-1].bucket, page[-1].key
 
 
 class AbandonedWrites:
@@ -83,7 +117,7 @@ async def expire_uploads(services: Services) -> int:
         try:
             await services.metadata.apply(command)
         except Refused as refused:
-            if refused.reason not in (Reason.NO_SUCH_UPLOAD, Reason.NO_SUCH_BUCKET):
+            if refused.reason not in (Reason.NO_SUCH_UPLOAD, Reason.NO_SUCH_BUCKET, Reason.HELD):
                 raise
     return len(expired)
 
