@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any
 
 import pytest
+from bleepstore.native import NativeBackend
 from bleepstore.storage import Capabilities, Layout, StorageBackend
-from bleepstore.testing.native_storage import NativeStorageKit
+from bleepstore.testing.native_storage import NativeStorageKit, listings, objects
+from bleepstore.testing.native_storage import names as keys
 from bleepstore.testing.plugin_hygiene import PluginHygiene
 from bleepstore.testing.storage import STORE, StorageFactory
 from bleepstore_backend_aws import names
@@ -20,6 +22,30 @@ THREADS = 8
 
 class AwsKit(NativeStorageKit):
     capabilities = Capabilities(layout=Layout.NATIVE, inline=False)
+    keeps_case = False
+
+    def may_refuse(self, key: str) -> bool:
+        """1,024 bytes hold the prefix and the bucket too."""
+        return len(names.name_of("kit", key, 10_000).encode()) > 1024 - len("some/where/1000/")
+
+    # What an emulator spoils, said key by key: every other one is held.
+
+    def spoils(self, key: str) -> bool:
+        """Whether this upstream cannot hold a key that AWS holds."""
+        return False
+
+    @pytest.fixture(autouse=True)
+    def without_what_is_spoilt(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for module, name in ((keys, "PATHS"), (keys, "TEXTS"), (listings, "KEYS")):
+            monkeypatch.setattr(module, name, self.together(getattr(module, name)))
+
+    def together(self, some: tuple[str, ...]) -> tuple[str, ...]:
+        """Of these keys what this upstream can hold beside each other."""
+        return tuple(key for key in some if not self.spoils(key))
+
+    async def check(self, native: NativeBackend, name: str, key: str) -> None:
+        if not self.spoils(key):
+            await super().check(native, name, key)
 
     @pytest.fixture
     def make_backend(self, make: Callable[..., AwsBackend]) -> StorageFactory:
@@ -54,12 +80,35 @@ class AwsKit(NativeStorageKit):
 
 
 class TestOverMoto(AwsKit):
+    copies = copies_parts = False
+
+    def spoils(self, key: str) -> bool:
+        """It lists line ends as they are in XML, or does not take them in a path."""
+        return "\n" in key or "\r" in key
+
     @pytest.fixture
     def upstream_name(self) -> str:
         return "moto"
 
 
 class TestOverSeaweedFS(AwsKit):
+    fingerprints = False  # a copied part has the ETag of its whole source
+
+    def spoils(self, key: str) -> bool:
+        """Keys are paths of files, whose slashes are joined and whose names have at most 255 bytes."""
+        segments = names.name_of("kit", key, 10_000).replace("\\", "/").split("/")
+        return "\\" in key or "" in segments or any(len(segment.encode()) > 255 for segment in segments)
+
+    @pytest.fixture(autouse=True)
+    def without_empty_metadata(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It drops a value that is empty."""
+        monkeypatch.setattr(objects, "METADATA", {k: v for k, v in objects.METADATA.items() if v})
+
+    def together(self, some: tuple[str, ...]) -> tuple[str, ...]:
+        """No file where a folder is."""
+        held = super().together(some)
+        return tuple(key for key in held if not any(other.startswith(f"{key}/") for other in held))
+
     @pytest.fixture
     def upstream_name(self) -> str:
         return "seaweedfs"

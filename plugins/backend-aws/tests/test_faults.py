@@ -223,7 +223,12 @@ async def test_a_silent_service_is_unavailable_within_seconds_and_recovers(
     blob = await put(storage)
     faults.arm(silent, times=1000)
     before = time.monotonic()
-    calls = (storage.stat(blob.name), storage.open(blob), storage.delete(blob.name), put(storage, b"new"))
+    calls = (
+        storage.stat(blob.name),
+        storage.open(blob),
+        storage.delete(blob.name, token=blob.token),
+        put(storage, b"new"),
+    )
     for outcome in await asyncio.gather(*calls, return_exceptions=True):
         assert isinstance(outcome, Unavailable)
     assert time.monotonic() - before < 10

@@ -205,7 +205,7 @@ async def test_a_copy_of_another_state_is_missing_and_a_lost_condition_a_mismatc
             await staged.publish(expect=expect)
         await staged.discard()
     staged = await storage.stage_copy("1" * 32, new, TARGET)
-    await storage.delete(new.name)
+    await storage.delete(new.name, token=new.token)
     with pytest.raises(BlobMissing):
         await staged.publish(expect=there.token)
     await staged.discard()

@@ -65,10 +65,14 @@ def change(
 
 
 def remove(upstream: Upstream, name: str, token: str | None, *, honoured: bool) -> None:
-    """Delete an object, only at ``token`` where there is one. An absent one is no error."""
+    """Delete an object at ``token``. An absent one is no error; one without a token is TokenMismatch."""
+    if not token:
+        if state(upstream, name) is not None:
+            raise TokenMismatch(f"{name}: is not deleted without a token")
+        return
     try:
         with _looked_up(upstream, name, token, honoured=honoured):
-            condition = {"IfMatch": quoted(token)} if token and honoured else {}
+            condition = {"IfMatch": quoted(token)} if honoured else {}
             _decided(upstream.client.delete_object, {**upstream.at(name), **condition})
     except ClientError as error:
         if kind(error) is BlobMissing:
