@@ -87,22 +87,25 @@ class AwsBackend(NativeBackend):
         await self.calls.run(self._where, self._start, store_id, fresh)
 
     def _start(self, store_id: str, fresh: bool) -> None:
-        stored = self._stored()
+        stored, tried = self._stored(), None
         if stored is None:
             if not fresh:
                 raise StoreMismatch(f"{self._where}: does not hold the store {store_id} of the metadata")
-            honoured = probe(self.upstream)
-            self._admit(honoured)
-            self._store({"store": store_id, "version": VERSION, "honoured": honoured.noted()})
+            tried = self._try()
+            self._store({"store": store_id, "version": VERSION, "honoured": tried.noted()})
             stored = self._stored() or {}
         if stored.get("store") != store_id:
             raise StoreMismatch(f"{self._where}: belongs to store {stored.get('store')}, not to {store_id}")
         if stored.get("version") != VERSION:
             raise StoreMismatch(f"{self._where}: has format {stored.get('version')}, this backend {VERSION}")
-        self.honoured = Honoured(**stored["honoured"])
-        if not self.honoured.everything():  # another version of it may have learnt
-            self.honoured = probe(self.upstream)
-        self._admit(self.honoured)
+        noted = Honoured(**stored["honoured"])
+        # What was not honoured may be now: another version of the service, or of its policy.
+        self.honoured = tried or (noted if noted.everything() else self._try())
+
+    def _try(self) -> Honoured:
+        honoured = probe(self.upstream)
+        self._admit(honoured)
+        return honoured
 
     def _admit(self, honoured: Honoured) -> None:
         missing = honoured.missing()
