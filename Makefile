@@ -65,6 +65,8 @@ schemas: $(VENV)/.development
 	$(BIN)/bleepstore config schema > schemas/bleepstore.schema.json
 	$(BIN)/python schemas/generate.py
 	$(BIN)/python schemas/readme_table.py
+	$(BIN)/python schemas/plugin_api.py
+	$(BIN)/python schemas/api_snapshot.py
 
 wheels: $(VENV)/.python
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps -w dist \
