@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from bleepstore.native import NativeBackend, NativePart
-from bleepstore.storage import BlobMissing, Target, TokenMismatch
+from bleepstore.storage import Blob, BlobMissing, Target, TokenMismatch
 from bleepstore.testing.native_storage.cloud import BUCKET, HEADERS, CloudKit, unless_refused
-from bleepstore.testing.storage import StorageFactory, random_bytes
+from bleepstore.testing.storage import STORE, StorageFactory, random_bytes
 
 
 class MultipartTests(CloudKit):
@@ -122,6 +122,39 @@ class MultipartTests(CloudKit):
         second = await self.complete(native, uploads[1], written[1], expect=first.token)
         assert await self.read(native, second) == self.part(11) + self.part(12)
 
+    async def test_one_of_two_completing_on_the_same_state_wins(
+        self, native: NativeBackend, names: Iterator[str]
+    ) -> None:
+        uploads = [await self.begin(native, next(names)) for _ in range(2)]
+        parts = [
+            [await self.put_part(native, upload, 1, next(names), self.part(n))]
+            for n, upload in enumerate(uploads)
+        ]
+        results = await asyncio.gather(
+            *(self.complete(native, uploads[n], parts[n], expect="") for n in (0, 1)), return_exceptions=True
+        )
+        (won,) = [n for n, result in enumerate(results) if isinstance(result, Blob)]
+        (lost,) = [n for n, result in enumerate(results) if isinstance(result, TokenMismatch)]
+        first = results[won]
+        assert isinstance(first, Blob)
+        assert await self.read(native, first) == self.part(won)
+        second = await self.complete(native, uploads[lost], parts[lost], expect=first.token)
+        assert await self.read(native, second) == self.part(lost)
+
+    async def test_part_may_be_written_by_two_at_once(
+        self, native: NativeBackend, names: Iterator[str]
+    ) -> None:
+        before = set(self.traces(native))
+        upload = await self.begin(native, next(names))
+        writes = (self.put_part(native, upload, 1, next(names), self.part(n)) for n in range(3))
+        written = await asyncio.gather(*writes)
+        last = await self.put_part(native, upload, 1, next(names), self.part(9))
+        blob = await self.complete(native, upload, [last])
+        await self.forget(native, upload, [*written, last])
+        assert await self.read(native, blob) == self.part(9)
+        await native.delete(blob.name, token=blob.token)
+        assert set(self.traces(native)) == before
+
     async def test_writing_the_object_meanwhile_leaves_the_parts(
         self, native: NativeBackend, names: Iterator[str]
     ) -> None:
@@ -133,9 +166,10 @@ class MultipartTests(CloudKit):
         blob = await self.complete(native, upload, [first, last], expect=between.token)
         assert await self.read(native, blob) == self.part(1) + b"last"
 
+    @pytest.mark.parametrize("anew", [False, True], ids=["asked again", "begun anew"])
     @pytest.mark.parametrize("expect", ["", "a token of nobody"])
     async def test_upload_that_lost_its_condition_can_be_completed_again(
-        self, native: NativeBackend, names: Iterator[str], expect: str
+        self, native: NativeBackend, names: Iterator[str], expect: str, *, anew: bool
     ) -> None:
         old = await self.put_target(native, next(names), self.target(), b"old")
         upload = await self.begin(native, next(names))
@@ -143,10 +177,17 @@ class MultipartTests(CloudKit):
             await self.put_part(native, upload, 1, next(names), self.part(1)),
             await self.put_part(native, upload, 2, next(names), b"last"),
         ]
+        staged = await native.stage_upload(upload, written)
+        await staged.seal()
         with pytest.raises(TokenMismatch):
-            await self.complete(native, upload, written, expect=expect)
+            await staged.publish(expect=expect)
         assert await self.read(native, old) == b"old"
-        blob = await self.complete(native, upload, written, expect=old.token)
+        if anew:
+            await staged.discard()
+            staged = await native.stage_upload(upload, written)
+            await staged.seal()
+        blob = await staged.publish(expect=old.token)
+        await staged.settle()
         assert await self.read(native, blob) == self.part(1) + b"last"
 
     @pytest.mark.parametrize("sealed", [False, True])
@@ -162,7 +203,7 @@ class MultipartTests(CloudKit):
         await native.stop()
         again = make_backend()
         assert isinstance(again, NativeBackend)
-        await again.start("0123456789abcdef0123456789abcdef", fresh=False)
+        await again.start(STORE, fresh=False)
         blob = await self.complete(again, upload, [part], expect="")
         assert await self.read(again, blob) == self.part()
         await again.stop()

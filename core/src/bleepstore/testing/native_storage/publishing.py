@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import pytest
 
+from bleepstore.native import NativeBackend
 from bleepstore.storage import Blob, BlobMissing, Layout, StorageBackend, StorageFault, TokenMismatch
-from bleepstore.testing.native_storage.cloud import CloudKit
+from bleepstore.testing.native_storage.cloud import BUCKET, CloudKit
 from bleepstore.testing.storage import MIB, StorageFactory, random_bytes
 
 
@@ -88,6 +89,31 @@ class PublishingTests(CloudKit):
             await staged.settle()
             assert await self.read(storage, blob) == bytes([n])
             expect = blob.token
+
+    async def test_publishing_is_asked_again_after_it_was_refused(
+        self, storage: StorageBackend, names: Iterator[str]
+    ) -> None:
+        staged = await self.stage(storage, next(names), key="a key")
+        await staged.write(b"new")
+        old = await self.put(storage, next(names), b"old", key="a key")
+        with pytest.raises(TokenMismatch):
+            await self.publish(staged, expect="")
+        blob = await staged.publish(expect=old.token)
+        await staged.settle()
+        assert await self.read(storage, blob) == b"new"
+
+    async def expect_cut_off(
+        self, storage: StorageBackend, name: str, before: Collection[str], data: bytes
+    ) -> None:
+        """Nothing is left, or the whole object: nobody may remove what the core cannot know to be gone."""
+        assert isinstance(storage, NativeBackend)
+        place = storage.name_of(BUCKET, f"blobs/{name}")
+        found = await storage.stat(place)
+        if found is not None:
+            blob = Blob(name=place, size=found.size, token=found.token)
+            assert await self.read(storage, blob) == data
+            await storage.delete(place, token=found.token)
+        await self.expect_nothing(storage, name, before)
 
     async def test_one_of_two_publishing_on_the_same_state_wins(
         self, storage: StorageBackend, names: Iterator[str]
