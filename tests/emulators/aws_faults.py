@@ -41,7 +41,8 @@ class Request:
         """Ask upstream."""
         upstream = http.client.HTTPConnection(self.faults.upstream, timeout=30)
         try:
-            upstream.request(self.method, self.target, self.body, self.headers)
+            headers = {name: value for name, value in self.headers.items() if name != "expect"}
+            upstream.request(self.method, self.target, self.body, headers)
             response = upstream.getresponse()
             headers = {name.lower(): value for name, value in response.getheaders()}
             for name in ("transfer-encoding", "connection"):
@@ -181,7 +182,7 @@ def faulty(endpoint: str) -> Iterator[Faults]:
         def serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            for name in ("transfer-encoding", "expect", "connection"):
+            for name in ("transfer-encoding", "connection"):
                 headers.pop(name, None)
             request = Request(self.command, self.path, headers, body, self, faults)
             faults.take(request)(request)

@@ -11,7 +11,10 @@ from bleepstore.storage import BlobMissing, Target, TokenMismatch, Unavailable, 
 from bleepstore.testing.storage import MIB, STORE, random_bytes
 from bleepstore_backend_aws import uploading
 from bleepstore_backend_aws.backend import AwsBackend
+from bleepstore_backend_aws.spooling import Pieces
 from bleepstore_backend_aws.staging import combined, part_size
+from hypothesis import given
+from hypothesis import strategies as st
 
 pytestmark = pytest.mark.anyio
 
@@ -244,3 +247,24 @@ def test_ten_thousand_parts_hold_what_s3_can_hold() -> None:
     assert part_size(8 * MIB, 5 * 1024**3, 1) == 8 * MIB
     assert sum(part_size(8 * MIB, None, number) for number in range(1, 10_001)) >= largest
     assert max(part_size(8 * MIB, None, number) for number in range(1, 10_001)) <= 5 * 1024**3
+
+
+@given(
+    pieces=st.lists(st.binary(max_size=9), max_size=5),
+    steps=st.lists(st.one_of(st.integers(-1, 12), st.tuples(st.integers(0, 40), st.sampled_from([0, 1, 2])))),
+)
+def test_pieces_are_read_as_a_file_is(pieces: list[bytes], steps: list[int | tuple[int, int]]) -> None:
+    whole = b"".join(pieces)
+    body, at = Pieces(pieces, len(whole)), 0
+    for step in steps:
+        if isinstance(step, tuple):
+            offset, whence = step
+            at = min(offset + (0, at, len(whole))[whence], len(whole))
+            assert body.seek(offset, whence) == at
+        else:
+            found = body.read(step)
+            assert found == whole[at : at + len(found)]
+            assert found or not step or at == len(whole)
+            assert step < 0 or len(found) <= step
+            at = len(whole) if step < 0 else at + len(found)
+        assert body.tell() == at

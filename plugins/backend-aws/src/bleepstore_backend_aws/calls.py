@@ -167,10 +167,16 @@ def _client(session: boto3.Session, section: AwsSettings, silence: float) -> Any
             response_checksum_validation="when_required",
         ),
     )
+    client.meta.events.register_last("before-call.s3", _send_at_once)
     for operation in _WITH_EXPIRES:
         client.meta.events.register(f"before-parameter-build.s3.{operation}", _take_expires)
         client.meta.events.register(f"before-call.s3.{operation}", _put_expires)
     return client
+
+
+def _send_at_once(params: dict[str, Any], **_: Any) -> None:
+    """The SDK asks before it sends a file, and waits a second where nobody answers that."""
+    params["headers"].pop("Expect", None)
 
 
 def _take_expires(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:

@@ -8,14 +8,71 @@ budget; then they go to a temporary file without a name.
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 from bleepstore_backend_aws.calls import MIB
 
 SMALL = 8 * MIB
 """Bytes of one spool in memory."""
+
+
+class Body(Protocol):
+    """What the SDK takes for a body that it can send again: a file, as far as it looks."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to ``size`` bytes; all that is left when negative."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Go somewhere; where that is."""
+
+    def tell(self) -> int:
+        """Where it is."""
+
+
+class Pieces:
+    """Pieces in memory as a :class:`Body`. Joined they would be there twice, once for each thread."""
+
+    def __init__(self, pieces: Sequence[bytes], size: int) -> None:
+        self._pieces = pieces
+        self._size = size
+        self._index = self._offset = self._before = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Bytes of one piece, up to ``size``; all that is left when negative."""
+        if size < 0:
+            return b"".join(iter(lambda: self.read(self._size), b""))
+        while self._index < len(self._pieces):
+            piece = self._pieces[self._index]
+            found = piece[self._offset : self._offset + size]
+            self._offset += len(found)
+            if found or not size:
+                return found
+            self._index, self._offset, self._before = self._index + 1, 0, self._before + len(piece)
+        return b""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Go somewhere; where that is."""
+        origin = {os.SEEK_SET: 0, os.SEEK_CUR: self.tell(), os.SEEK_END: self._size}[whence]
+        left = offset + origin
+        self._index = self._offset = self._before = 0
+        for piece in self._pieces:
+            if left < len(piece):
+                break
+            self._index += 1
+            self._before += len(piece)
+            left -= len(piece)
+        else:
+            left = 0
+        self._offset = left
+        return self.tell()
+
+    def tell(self) -> int:
+        """Where it is."""
+        return self._before + self._offset
 
 
 class Budget:
@@ -74,16 +131,16 @@ class Spool:
             taken, self._taken = self._taken, 0
             self._budget.give(taken)
 
-    def body(self) -> tuple[bytes | IO[bytes], bytes]:
+    def body(self) -> tuple[Body, bytes]:
         """All bytes and their MD5. Once or more, when all of them are there."""
         if self._file is not None:
             self._file.seek(0)
             return self._file, self._md5.digest()
         if self._digest is None:
-            if len(self._pieces) != 1:
-                self._pieces = [b"".join(self._pieces)]
-            self._digest = hashlib.md5(self._pieces[0], usedforsecurity=False).digest()
-        return self._pieces[0], self._digest
+            for piece in self._pieces:
+                self._md5.update(piece)
+            self._digest = self._md5.digest()
+        return Pieces(self._pieces, self.size), self._digest
 
     def close(self) -> None:
         """Let all bytes go. Idempotent; on the event loop."""

@@ -13,7 +13,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from bleepstore.storage import BackendFailed, BlobMissing
 from botocore.exceptions import ClientError
@@ -23,6 +23,7 @@ from bleepstore_backend_aws.faults import ERRORS, kind
 from bleepstore_backend_aws.names import WRITES
 from bleepstore_backend_aws.objects import opaque
 from bleepstore_backend_aws.publishing import Wanted, change
+from bleepstore_backend_aws.spooling import Body
 
 if TYPE_CHECKING:
     from bleepstore_backend_aws.backend import AwsBackend
@@ -59,7 +60,7 @@ class Upload:
         self._upstream.client.put_object(**self._note, Body=text.encode(), ContentType="application/json")
         self._noted = now
 
-    def send(self, number: int, body: bytes | IO[bytes], digest: bytes) -> str:
+    def send(self, number: int, body: Body, digest: bytes) -> str:
         """Send a part; its token."""
         self._renew()
         return send(self._backend, {**self._place, "UploadId": self._id}, number, body, digest)
@@ -92,9 +93,7 @@ def create(upstream: Upstream, place: Mapping[str, str], properties: Mapping[str
     return str(upstream.client.create_multipart_upload(**place, **properties)["UploadId"])
 
 
-def send(
-    backend: AwsBackend, upload: Mapping[str, str], number: int, body: bytes | IO[bytes], digest: bytes
-) -> str:
+def send(backend: AwsBackend, upload: Mapping[str, str], number: int, body: Body, digest: bytes) -> str:
     """Send a part; its token."""
     answer = backend.upstream.client.upload_part(
         **upload, PartNumber=number, Body=body, ContentMD5=base64.b64encode(digest).decode()
