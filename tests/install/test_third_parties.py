@@ -34,9 +34,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory, projects: dict[str, Pa
     ours = (ROOT, ROOT / "core", ROOT / "plugins" / "backend-local")
     wheels = build_wheels(tmp_path_factory.mktemp("wheels"), [*ours, *projects.values()])
     assert len(wheels) == 6
-    return make_environment(
-        tmp_path_factory.mktemp("venv"), *map(str, wheels.values()), "pytest", "hypothesis"
-    )
+    example = wheels.pop("bleepstore-backend-sqlitefs")
+    folder = tmp_path_factory.mktemp("venv")
+    return make_environment(folder, f"{example}[test]", *map(str, wheels.values()))
 
 
 def test_they_are_found_by_their_entry_points(environment, tmp_path):
