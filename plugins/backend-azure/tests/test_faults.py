@@ -206,7 +206,7 @@ async def test_service_that_is_silent_or_gone_is_unavailable_within_seconds_and_
     blob = await put(storage)
     faults.arm(silent, times=8)
     begun = time.monotonic()
-    calls = storage.open(blob), storage.stat(blob.name), put(storage), storage.delete(blob.name)
+    calls = storage.open(blob), storage.stat(blob.name), put(storage), storage.delete(blob.name, token="0")
     for result in await asyncio.gather(*calls, return_exceptions=True):
         assert isinstance(result, Unavailable)
     assert time.monotonic() - begun < 8

@@ -164,6 +164,10 @@ class AzureBackend(NativeBackend):
 
     def delete_at(self, name: str, token: str | None) -> None:
         """Remove a blob; an absent one is no error. Runs in a thread."""
+        if token is None:
+            if self.look(name) is not None:
+                raise TokenMismatch(f"{name}: is deleted at a token only")
+            return
         client = self.blob(name)
         try:
             client.delete_blob(delete_snapshots="include", **at(token))

@@ -67,7 +67,7 @@ class AzureReader(BlobReader):
                 raise Damaged(f"{self._blob.name}: has {size} bytes, not {self._blob.size}")
             return b""
         data: bytes = self._client.download_blob(
-            start, want, max_concurrency=1, retry_hook=Retried(), **conditions
+            start, want, max_concurrency=1, decompress=False, retry_hook=Retried(), **conditions
         ).readall()
         if len(data) != want:
             raise Damaged(f"{self._blob.name}: is cut short")

@@ -9,7 +9,7 @@ the object on a condition (see ``publishing``), and removes it.
 A write holds two blocks at most: one is sent while the next is received.
 
 Whoever is cancelled stops waiting, but the call in its thread goes on, and the next begins when it is
-over. What has failed stays failed.
+over. What has failed stays failed, but for a condition that was not met.
 """
 
 from __future__ import annotations
@@ -101,12 +101,14 @@ class AzureStaged(NativeStaged):
     async def publish(self, *, expect: str | None = None) -> Blob:
         """Replace the object."""
         await self.seal()
-        token = await self._run(self._publish_and_note, expect)
+        try:
+            token = await self._run(self._publish, expect)
+        except TokenMismatch:
+            self._running = None  # it may be asked again, with another ``expect``
+            raise
+        # Not before: whoever is cancelled does not know, and what was published stays.
+        self._published = token
         return Blob(name=self._blob_name, size=self._size, token=token)
-
-    def _publish_and_note(self, expect: str | None) -> str:
-        self._published = self._publish(expect)
-        return self._published
 
     async def settle(self) -> None:
         """Nothing is tracked: the private blob is gone already."""
