@@ -80,6 +80,7 @@ class Server:
     upstream: Upstream
     gateway: Gateway
     port: int
+    state: ServerState
     closing: AsyncExitStack
     opened: list[asyncio.StreamWriter] = field(default_factory=list)
 
@@ -136,7 +137,7 @@ class Server:
             await asyncio.Event().wait()
 
         self.engine.apply = dead  # type: ignore[method-assign]
-        for task in list(self.gateway._tasks):
+        for task in [*self.gateway._tasks, *self.state.tasks]:
             task.cancel()
         await self.closing.aclose()
 
@@ -229,7 +230,7 @@ async def _start(folder: Path, upstream: Upstream) -> Server:
             lambda: make(config=config, server_state=state, app_state={}), "127.0.0.1", 0
         )
         port = listening.sockets[0].getsockname()[1]
-        server = Server(services, engine, upstream, gateway, port, stack.pop_all())
+        server = Server(services, engine, upstream, gateway, port, state, stack.pop_all())
 
         async def close() -> None:
             listening.close()
