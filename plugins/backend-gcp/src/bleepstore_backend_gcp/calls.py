@@ -1,0 +1,170 @@
+"""Calls to the service: which client, in which threads, how often and how long they are tried.
+
+The SDK blocks, so its calls run in a bounded set of threads, always with whole buffers: none waits
+for a slow client of ours. A call that could not begin within :data:`PATIENCE` seconds, because all threads
+are busy with a service that does not answer, is not begun.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import google.auth
+from bleepstore.storage import BackendFailed, TokenMismatch, Unavailable
+from google.api_core.retry import Retry
+from google.auth.credentials import AnonymousCredentials
+from google.auth.exceptions import DefaultCredentialsError
+from google.auth.transport.requests import AuthorizedSession
+from google.cloud.storage import Bucket, Client
+from requests.adapters import HTTPAdapter
+
+from bleepstore_backend_gcp.faults import faults, may_pass
+
+if TYPE_CHECKING:
+    from bleepstore_backend_gcp.plugin import GcpSettings
+
+PATIENCE = 10.0
+"""Seconds that a call may wait for a thread."""
+CONNECT_SECONDS = 3
+SLOW_SECONDS = 60
+"""Silence that is allowed to calls that work on the whole of a large object."""
+MIB = 1 << 20
+SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
+EMULATOR = "STORAGE_EMULATOR_HOST"
+"""The variable by which Google's own tools find an emulator."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Calls:
+    """Threads for calls. Their errors are StorageFaults."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="bleepstore-gcp")
+
+    def run(self, what: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+        """Begin a call for ``what``. Raises Unavailable after :meth:`stop`."""
+        return self._submit(what, PATIENCE, work, *args, **kwargs)
+
+    def finish(self, what: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+        """As :meth:`run`, for what must be done however long it waits."""
+        return self._submit(what, float("inf"), work, *args, **kwargs)
+
+    def _submit(
+        self, what: str, patience: float, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> asyncio.Future[T]:
+        asked = time.monotonic()
+
+        def call() -> T:
+            if time.monotonic() - asked > patience:
+                raise Unavailable(f"{what}: all calls to the service are waiting for it")
+            with faults(what):
+                return work(*args, **kwargs)
+
+        try:
+            return asyncio.wrap_future(self._threads.submit(call))
+        except RuntimeError as error:
+            raise Unavailable(f"{what}: the server is stopping") from error
+
+    async def stop(self) -> None:
+        """Let the calls under way come to their end."""
+        await asyncio.get_running_loop().run_in_executor(None, self._threads.shutdown)
+
+
+class Attempts:
+    """How often and how long one call is tried, and whether it was tried again.
+
+    After a second attempt a precondition may have been broken by the success of the first.
+    """
+
+    def __init__(self, section: GcpSettings, *, slow: bool = False) -> None:
+        self.retried = False
+        self.timeout = (CONNECT_SECONDS, max(section.timeout, SLOW_SECONDS) if slow else section.timeout)
+        # The SDK's own policy waits a random part of a pause that grows.
+        self.policy = Retry(
+            predicate=may_pass,
+            initial=0.2,
+            multiplier=2.0,
+            maximum=2.0,
+            timeout=section.deadline,
+            on_error=self._note,
+        )
+
+    def _note(self, error: Exception) -> None:
+        self.retried = True
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What calls of the SDK take."""
+        return {"timeout": self.timeout, "retry": self.policy}
+
+
+# --- tokens -----------------------------------------------------------------------------------------
+
+
+def token_of(generation: int | str | None, metageneration: int | str | None) -> str:
+    """The token of a state: both numbers, for metadata can change alone."""
+    return f"{generation}.{metageneration}"
+
+
+def numbers_of(token: str) -> tuple[int, int]:
+    """Generation and metageneration. Raises TokenMismatch for what no state of an object has."""
+    generation, dot, metageneration = token.partition(".")
+    if not (dot and generation.isdecimal() and metageneration.isdecimal()):
+        raise TokenMismatch(f"{token!r} is no state of an object")
+    return int(generation), int(metageneration)
+
+
+def at(expect: str | None) -> dict[str, Any]:
+    """Arguments of a call that may only find this token; ``""`` is absence."""
+    if expect is None:
+        return {}
+    if not expect:
+        return {"if_generation_match": 0}
+    generation, metageneration = numbers_of(expect)
+    return {"if_generation_match": generation, "if_metageneration_match": metageneration}
+
+
+# --- the client -------------------------------------------------------------------------------------
+
+
+def connect(section: GcpSettings, environ: Mapping[str, str] | None = None) -> tuple[Bucket, Any]:
+    """The bucket, and the session that its calls use; nothing is sent to it yet. Raises BackendFailed."""
+    environ = os.environ if environ is None else environ
+    endpoint = section.endpoint or environ.get(EMULATOR, "")
+    if endpoint and "://" not in endpoint:
+        endpoint = f"http://{endpoint}"
+    session: Any = AuthorizedSession(  # type: ignore[no-untyped-call]
+        credentials(endpoint), refresh_timeout=section.timeout
+    )
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(pool_maxsize=section.threads))
+    try:
+        client = Client(
+            project=section.project or None,
+            credentials=session.credentials,
+            _http=session,
+            client_options={"api_endpoint": endpoint.rstrip("/")} if endpoint else None,
+        )
+    except ValueError as error:
+        session.close()
+        raise BackendFailed(f"storage.gcp: {error}") from error
+    return client.bucket(section.bucket), session
+
+
+def credentials(endpoint: str) -> Any:
+    """Application Default Credentials; none for an emulator, and none are sent in the clear."""
+    if endpoint.startswith("http://"):
+        return AnonymousCredentials()  # type: ignore[no-untyped-call]
+    try:
+        return google.auth.default(scopes=[SCOPE])[0]
+    except DefaultCredentialsError as error:
+        if endpoint:
+            return AnonymousCredentials()  # type: ignore[no-untyped-call]
+        raise BackendFailed(f"storage.gcp: {error}") from error
