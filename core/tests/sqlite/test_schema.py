@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,73 @@ async def test_refused_database_can_be_opened_when_it_was_put_right(
     execute(tmp_path / "metadata.db", "PRAGMA user_version = 3")
     await refusal(start_engine)
     execute(tmp_path / "metadata.db", f"PRAGMA user_version = {schema.SCHEMA_VERSION}")
+    assert (await start_engine()).is_writer
+
+
+OLD_TABLES = {
+    "uploads": ("handle",),
+    "garbage": ("handle", "bucket", "key"),
+}
+"""Columns that version 1 did not have."""
+
+
+def make_version_1(path: Path) -> None:
+    """A database as version 1 left it, with something in every table that has changed since."""
+    statements = [
+        f"ALTER TABLE {table} DROP COLUMN {name}" for table, names in OLD_TABLES.items() for name in names
+    ]
+    execute(path, *statements, "DROP TABLE intents", "PRAGMA user_version = 1")
+
+
+def shape(path: Path) -> dict[str, set[tuple[Any, ...]]]:
+    connection = sqlite3.connect(path)
+    tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    found = {"version": set(connection.execute("PRAGMA user_version"))} | {
+        table: set(
+            connection.execute(
+                'SELECT name, type, "notnull", dflt_value, pk FROM pragma_table_info(?)', (table,)
+            )
+        )
+        for table in tables
+    }
+    connection.close()
+    return found
+
+
+async def test_older_database_is_brought_to_this_version_with_all_that_is_in_it(
+    start_engine: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "metadata.db"
+    engine = await start_engine()
+    store = store_of(engine)
+    bucket = await store.make_bucket()
+    await store.put(bucket, "k", blob="old")
+    await store.put(bucket, "k", blob="new")
+    upload = await store.begin(bucket, "m")
+    await store.part(upload, 1, blob="part")
+    before, wanted = await store.everything(bucket), shape(path)
+    await engine.stop()
+    make_version_1(path)
+    assert shape(path) != wanted
+    engine = store.engine = await start_engine()
+    assert await store.everything(bucket) == before
+    assert await store.upload(bucket, upload) == replace(upload, generation=1)
+    assert list(await engine.intents(10)) == []
+    await store.complete(bucket, upload, (1, 1))
+    await engine.stop()
+    assert shape(path) == wanted
+
+
+async def test_migration_that_is_cut_off_changes_nothing(
+    start_engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await (await start_engine()).stop()
+    make_version_1(tmp_path / "metadata.db")
+    before = shape(tmp_path / "metadata.db")
+    monkeypatch.setitem(schema.MIGRATIONS, 1, schema.MIGRATIONS[1] + "SELECT * FROM absent;")
+    assert "no such table: absent" in await refusal(start_engine)
+    assert shape(tmp_path / "metadata.db") == before
+    monkeypatch.undo()
     assert (await start_engine()).is_writer
 
 

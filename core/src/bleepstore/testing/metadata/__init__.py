@@ -22,6 +22,7 @@ from bleepstore.testing.metadata.buckets import BucketTests
 from bleepstore.testing.metadata.copies import CopyTests
 from bleepstore.testing.metadata.inline import InlineTests
 from bleepstore.testing.metadata.listings import ListingTests
+from bleepstore.testing.metadata.native import NativeTests
 from bleepstore.testing.metadata.objects import ObjectTests
 from bleepstore.testing.metadata.races import RaceTests
 from bleepstore.testing.metadata.store import Store
@@ -38,6 +39,7 @@ class MetadataKit(
     CopyTests,
     UploadTests,
     InlineTests,
+    NativeTests,
     UpkeepTests,
     RaceTests,
 ):
