@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from bleepstore.gateway import writes
+from bleepstore.metadata import MetadataFull, MetadataUnavailable
 from bleepstore.storage import Unavailable
 from bleepstore.testing.memory_native import Upstream
 from bleepstore.upkeep.rounds import remove_garbage, resolve_intents
@@ -217,6 +218,26 @@ async def test_outcome_that_nobody_can_tell_now_is_found_out_later(server, monke
     async with asyncio.timeout(10):
         while await server.intents():
             await asyncio.sleep(0.001)
+    assert await server.get("/bucket/key") == b"new"
+    await agree(server)
+
+
+@pytest.mark.parametrize("refusal", [MetadataFull("full"), MetadataUnavailable("nobody knows")])
+async def test_published_write_that_cannot_be_recorded_now_is_later(server, monkeypatch, refusal):
+    """The old object is not there any more: taking the new one back would leave nothing."""
+    await server.put("/bucket/key", b"old")
+    apply, full = server.engine.apply, True
+
+    async def refusing(command: Any) -> Any:
+        if full and type(command).__name__ == "CommitObject":
+            raise refusal
+        return await apply(command)
+
+    monkeypatch.setattr(server.engine, "apply", refusing)
+    assert (await server.send("PUT", "/bucket/key", b"new")).status in (500, 507)
+    assert server.upstream.objects["bucket/key"].data == b"new"
+    assert (await server.send("GET", "/bucket/key")).status in (500, 507)
+    full = False
     assert await server.get("/bucket/key") == b"new"
     await agree(server)
 

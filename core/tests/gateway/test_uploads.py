@@ -207,6 +207,36 @@ async def test_parts_of_a_number_at_once_are_one_that_can_be_completed(server):
     assert server.upstream.traces() == ["bucket/key"]
 
 
+class OneOfANumber(dict[str, bytes]):
+    """Parts as AWS keeps them: the last that was sent of each number."""
+
+    def __setitem__(self, name: str, data: bytes) -> None:
+        for other in [other for other in self if other.rpartition("-")[0] == name.rpartition("-")[0]]:
+            del self[other]
+        super().__setitem__(name, data)
+
+
+async def test_part_that_upstream_keeps_is_the_one_of_the_row(server, monkeypatch):
+    upload = await begin(server)
+    server.upstream.parts = OneOfANumber()
+    for found in server.upstream.uploads.values():
+        found.parts = OneOfANumber()
+    apply, commits = server.engine.apply, iter(range(10))
+
+    async def in_another_order(command):
+        if type(command).__name__ == "CommitPart":
+            for _ in range(50 * (10 - next(commits))):
+                await asyncio.sleep(0)
+        return await apply(command)
+
+    monkeypatch.setattr(server.engine, "apply", in_another_order)
+    await asyncio.gather(*(put_part(server, upload, 1, b"%d" % n) for n in range(10)))
+    listed = await server.send("GET", f"/bucket/key?uploadId={upload}")
+    etag = listed.text("ETag").replace("&quot;", "")
+    assert (await complete(server, upload, (1, etag))).status == 200
+    assert hashlib.md5(await server.get("/bucket/key")).hexdigest() == etag
+
+
 async def test_part_with_a_wrong_digest_changes_nothing(server):
     upload = await begin(server)
     etag = await put_part(server, upload, 1, LAST)

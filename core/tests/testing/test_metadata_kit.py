@@ -176,6 +176,41 @@ class ForgetsGarbageAtOnce(Engine):
         return found
 
 
+class RecordsWithoutTheIntent(Engine):
+    async def apply(self, command: c.Command) -> Any:
+        if isinstance(command, c.CommitObject | c.DeleteObject):
+            command = replace(command, reservation=None)
+        return await super().apply(command)
+
+
+class ReservesForAll(Engine):
+    async def apply(self, command: c.Command) -> Any:
+        if isinstance(command, c.Reserve):
+            made = command.command
+            intent = await self.intent(made.bucket, made.key)
+            if intent is not None:
+                release = {"bucket": made.bucket, "key": made.key, "reservation": intent.reservation}
+                await super().apply(c.Release(id=command.id, at=command.at, **release))
+        return await super().apply(command)
+
+
+class AdoptsOverAnything(Engine):
+    async def apply(self, command: c.Command) -> Any:
+        if isinstance(command, c.AdoptObject):
+            _, found = await self.object("bucket", command.key)
+            command = replace(command, seq=0 if found is None else found.seq)
+        return await super().apply(command)
+
+
+class CallsItselfTheSame(Engine):
+    async def start(self) -> None:
+        await super().start()
+        self.holder = "the engine"
+
+    async def is_alive(self, holder: str) -> bool:
+        return holder == self.holder
+
+
 CASES: list[tuple[type[Engine], Callable[..., Any]]] = [
     (IgnoresConditions, MetadataKit.test_refusals_change_nothing),
     (IgnoresConditions, MetadataKit.test_one_of_two_conditional_replacements_wins),
@@ -197,6 +232,10 @@ CASES: list[tuple[type[Engine], Callable[..., Any]]] = [
     (CompletesOnce, MetadataKit.test_completion_repeated_answers_the_same),
     (KeepsGapsInPartNumbers, MetadataKit.test_completion_adopts_the_parts_named_with_gaps),
     (ChangesAndThenRefuses, MetadataKit.test_refusals_change_nothing),
+    (RecordsWithoutTheIntent, MetadataKit.test_command_without_its_intent_is_lost_and_changes_nothing),
+    (ReservesForAll, MetadataKit.test_key_with_an_intent_is_held),
+    (AdoptsOverAnything, MetadataKit.test_only_the_state_that_was_looked_at_is_replaced),
+    (CallsItselfTheSame, MetadataKit.test_process_that_holds_intents_is_known_to_be_dead),
     (ForgetsGarbageAtOnce, MetadataKit.test_garbage_comes_oldest_first_until_it_is_forgotten),
 ]
 
