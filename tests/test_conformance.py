@@ -11,6 +11,8 @@ from pathlib import Path
 
 import boto3
 import pytest
+from bleepstore.testing.s3.buckets import Ledger, connect, remove
+from bleepstore.testing.s3.target import Account, Target
 from server_process import FIRST, SECOND, ServerProcess
 
 CORE = Path(__file__).parents[1] / "core"
@@ -99,3 +101,27 @@ def test_credentials_and_region_are_found_where_boto3_finds_them(
     refused = conformance(installed, *chosen, **files, **wrong)
     assert refused.returncode == 2
     assert "does not list buckets: InvalidAccessKeyId 403" in refused.stderr
+
+
+def test_what_a_test_left_is_removed_and_what_was_there_before_is_not(server: ServerProcess) -> None:
+    target = Target(server.url, Account(FIRST.access_key, FIRST.secret_key))
+    plain = connect(server.url, target, target.first)
+    before, made = target.new_name("before"), target.new_name("made")
+    plain.create_bucket(Bucket=before)
+    plain.put_object(Bucket=before, Key="k", Body=b"kept")
+    ledger = Ledger(before={before})
+    client = ledger.watch(connect(server.url, target, target.first))
+    for name in (before, made):
+        client.create_bucket(Bucket=name)  # in us-east-1 again is no error
+    client.put_object(Bucket=made, Key="k", Body=b"x")
+    client.create_multipart_upload(Bucket=made, Key="u")
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": f"arn:aws:s3:::{made}*"}
+    client.put_bucket_policy(
+        Bucket=made, Policy=json.dumps({"Version": "2012-10-17", "Statement": [{"Sid": "s", **deny}]})
+    )
+    try:
+        assert ledger.sweep() == {}
+        assert [bucket["Name"] for bucket in plain.list_buckets()["Buckets"]] == [before]
+        assert plain.get_object(Bucket=before, Key="k")["Body"].read() == b"kept"
+    finally:
+        remove(plain, before)

@@ -38,5 +38,7 @@ PINS: Mapping[str, Mapping[str, str]] = {
     "aws(moto)": _OF_1024_BYTES,
     "aws(seaweedfs)": {**_OF_1024_BYTES, **_SEAWEEDFS},
     "aws(bleepstore)": _OF_1024_BYTES,
+    "gcp(fake-gcs)": _OF_1024_BYTES,
+    "gcp(strict)": _OF_1024_BYTES,
     "azure(azurite)": _OF_1024_ASCII,
 }

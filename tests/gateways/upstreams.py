@@ -10,6 +10,8 @@ from typing import Any
 
 import aws
 import azurite
+import gcp
+import gcp_stub
 from azure.storage.blob import BlobServiceClient
 from server_process import ServerProcess
 
@@ -50,6 +52,24 @@ def _aws(name: str) -> Callable[[Path], AbstractContextManager[Upstream]]:
 
 
 @contextmanager
+def gcp_emulator(directory: Path) -> Iterator[Upstream]:
+    with gcp.fake_gcs() as endpoint:
+        yield _gcp(endpoint)
+
+
+@contextmanager
+def gcp_strict(directory: Path) -> Iterator[Upstream]:
+    """The stub that honours what the emulator ignores: every precondition."""
+    with gcp_stub.strict(gcp.BUCKET) as stub:
+        yield _gcp(stub.endpoint)
+
+
+def _gcp(endpoint: str) -> Upstream:
+    section = {"bucket": gcp.BUCKET, "endpoint": endpoint, "prefix": "gate/"}
+    return Upstream({"backend": "gcp", "gcp": section})
+
+
+@contextmanager
 def azure(directory: Path) -> Iterator[Upstream]:
     with azurite.azurite() as endpoint:
         text = azurite.connection_string(endpoint)
@@ -65,6 +85,8 @@ UPSTREAMS: dict[str, Callable[[Path], AbstractContextManager[Upstream]]] = {
     "aws(moto)": _aws("moto"),
     "aws(seaweedfs)": _aws("seaweedfs"),
     "aws(bleepstore)": _aws("bleepstore"),
+    "gcp(fake-gcs)": gcp_emulator,
+    "gcp(strict)": gcp_strict,
     "azure(azurite)": azure,
 }
 """By the name of the gateway."""

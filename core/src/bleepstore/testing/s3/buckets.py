@@ -122,17 +122,18 @@ class Ledger:
         """Remove what is left, and return what cannot be removed, each with the reason."""
         left: dict[str, Exception] = {}
         for name, client in list(self.made.items()):
-            try:
-                client.head_bucket(Bucket=name)
-            except (ClientError, BotoCoreError):
-                continue  # gone, or the server is
             with suppress(ClientError, BotoCoreError):
-                client.delete_bucket_policy(Bucket=name)
+                client.delete_bucket_policy(Bucket=name)  # it may forbid the rest
             try:
                 _remove_whatever_answers(client, name)
-            except (ClientError, BotoCoreError, ValueError) as error:
-                left[name] = error
+            except (ClientError, BotoCoreError) as error:
+                if not _says_gone(error):
+                    left[name] = error
         return left
+
+
+def _says_gone(error: Exception) -> bool:
+    return isinstance(error, ClientError) and error.response["Error"]["Code"] == "NoSuchBucket"
 
 
 def _remove_whatever_answers(client: Client, name: str) -> None:
