@@ -21,7 +21,7 @@ from bleepstore.settings import Settings
 
 BUILT_INS = ("admin", "auth", "s3", "sqlite", "upkeep")
 """Plugins of the core itself, registered first."""
-COMMANDS = ("serve", "presign", "plugins", "config")
+COMMANDS = ("serve", "presign", "plugins", "config", "conformance", "plugin")
 """Commands of the core itself."""
 
 
