@@ -64,7 +64,7 @@ def test_nothing_heavy_is_imported_to_tell_the_version():
 def test_without_a_command_there_is_help_and_code_2(run):
     code, out, _ = run()
     assert code == 2
-    assert all(re.search(rf"^ +{command} ", out, re.MULTILINE) for command in COMMANDS)
+    assert all(re.search(rf"^ +{command}(?: |$)", out, re.MULTILINE) for command in COMMANDS)
 
 
 def test_there_is_help_whatever_is_wrong(run):
