@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from bleepstore.commands import DeleteObject
 from bleepstore.gateway import engines
 from bleepstore.gateway.engines import LEASE
 from bleepstore.gateway.keys import KeyLocks
@@ -145,6 +146,23 @@ async def test_client_that_hangs_up_after_reserve_changes_nothing(server, point)
             await asyncio.sleep(0.001)
     assert await server.get("/bucket/key") == b"new"
     await agree(server)
+
+
+async def test_caller_that_is_cancelled_cancels_nothing(server):
+    """Whatever gives up a request: the server that stops, a copy that nobody waits for."""
+    await server.put("/bucket/key", b"old")
+    pause = server.upstream.pause("delete")
+    bucket = await server.bucket()
+    command = DeleteObject(id="d", at=1, bucket=bucket.id, key="key")
+    caller = asyncio.create_task(server.gateway.delete(bucket, command))
+    await reached(pause)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    pause.resume()
+    await server.gateway.stop()
+    assert (await server.row("key"), await server.intents()) == (None, [])
+    assert server.upstream.traces() == []
 
 
 async def test_client_that_hangs_up_before_leaves_nothing(server):
