@@ -56,6 +56,7 @@ from bleepstore_backend_azure.multipart import (
 )
 from bleepstore_backend_azure.publishing import remove
 from bleepstore_backend_azure.reading import AzureReader
+from bleepstore_backend_azure.spooling import Buffers
 from bleepstore_backend_azure.staging import AzureBody
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class AzureBackend(NativeBackend):
 
     def __init__(self, section: AzureSettings) -> None:
         self.block = section.block_mib * MIB
+        self.buffers = Buffers(self.block, section.memory_mib * MIB)
         self.calls = Calls(section.threads)
         self._section = section
         self._prefix = f"{section.prefix.strip('/')}/" if section.prefix.strip("/") else ""
@@ -223,7 +225,7 @@ class AzureBackend(NativeBackend):
         """Begin a write; the first call is that of the first whole block."""
         if target is None:
             raise Unsupported("objects of Azure have a bucket and a key")
-        return AzureBody(self, name, target)
+        return AzureBody(self, name, target, size)
 
     async def stage_copy(self, name: str, source: Blob, target: Target) -> NativeStaged:
         """Begin a copy by the service."""
@@ -241,7 +243,7 @@ class AzureBackend(NativeBackend):
         self, upload: NativeUpload, number: int, name: str, *, size: int | None = None
     ) -> NativeStaged:
         """Begin a write of a part."""
-        return AzurePart(self, upload, name)
+        return AzurePart(self, upload, name, size)
 
     async def stage_part_copy(
         self, upload: NativeUpload, number: int, name: str, source: Blob, start: int, length: int

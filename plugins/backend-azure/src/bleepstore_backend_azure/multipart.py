@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 COPIED_BLOCK = 256 * MIB
 """Bytes that the service copies into one block: it may take 4,000 MiB, but answers late."""
+LARGER = 4
+"""How many times larger than others the blocks of large parts may be."""
 
 
 def private_name(upload: NativeUpload) -> str:
@@ -58,14 +60,17 @@ def block_ids(part: Blob) -> list[str]:
 class AzurePart(AzureBody):
     """A write of a part: blocks, from the first byte on."""
 
-    def __init__(self, backend: AzureBackend, upload: NativeUpload, name: str) -> None:
-        super().__init__(backend, name, upload.target)
+    def __init__(self, backend: AzureBackend, upload: NativeUpload, name: str, size: int | None) -> None:
+        super().__init__(backend, name, upload.target, size)
+        # Ten thousand parts have five blocks each. More memory than this is not taken for that.
+        self._block = min(max(self._block, -(-(size or 0) // (5 * MIB)) * MIB), LARGER * self._block)
+        self._first = min(size, self._block) if size else self._block
         self._upload = upload
         self._private = backend.blob(private_name(upload))
 
     def _seal(self) -> str:
-        rest = self._buffer.getvalue()
-        if rest:
+        rest = self._rest()
+        if rest is not None and rest.filled:
             self._stage_block(rest)
         return fingerprint(self._size, self._md5.digest(), None)
 
@@ -84,7 +89,7 @@ class AzurePartCopy(AzurePart):
     def __init__(
         self, backend: AzureBackend, upload: NativeUpload, name: str, source: Blob, start: int, length: int
     ) -> None:
-        super().__init__(backend, upload, name)
+        super().__init__(backend, upload, name, length)
         self._source = source
         self._start = start
         self._length = length
@@ -125,9 +130,7 @@ class AzureAssembly(AzureStaged):
         self._size = sum(part.blob.size for part in parts)
         self._ids = [block_id for part in parts for block_id in block_ids(part.blob)]
         if len(self._ids) > MOST_BLOCKS:
-            raise Unsupported(
-                f"{self._blob_name}: more than {MOST_BLOCKS} blocks: see storage.azure.block_mib"
-            )
+            raise Unsupported(f"{self._blob_name}: more than {MOST_BLOCKS} blocks: see block_mib")
 
     def _seal(self) -> str:
         return fingerprint(self._size, None, path_of(self._private.url))

@@ -19,7 +19,8 @@ class AzureSettings:
     prefix: str = setting("", "What the names of all blobs begin with, before BUCKET/KEY.")
     endpoint: str = setting("", "URL of the blob service, for emulators and other clouds of Azure.")
     threads: int = setting(32, "Calls to the service at once.")
-    block_mib: int = setting(8, "Bytes of a block in MiB: an object has at most 50,000 blocks.")
+    block_mib: int = setting(4, "Size of a block in MiB; those of large parts are up to four times that.")
+    memory_mib: int = setting(32, "Blocks in memory, in MiB, from which on a write holds one, not two.")
     attempts: int = setting(3, "How often a call is tried while the service is in trouble.")
     timeout: int = setting(5, "Seconds that the service may be silent during one attempt.")
 

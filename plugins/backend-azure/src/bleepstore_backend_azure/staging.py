@@ -6,7 +6,8 @@ a blob that are not in it, so that two writers of one key must not stage on the 
 commits the private blob with the object's headers, metadata and Content-MD5; publishing copies it over
 the object on a condition (see ``publishing``), and removes it.
 
-A write holds two blocks at most: one is sent while the next is received.
+A write holds two blocks at most: one is sent while the next is received; and one only while all writes
+together hold more than their limit.
 
 Whoever is cancelled stops waiting, but the call in its thread goes on, and the next begins when it is
 over. What has failed stays failed, but for a condition that was not met.
@@ -17,10 +18,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import io
 import logging
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobBlock, BlobClient
@@ -32,6 +32,7 @@ from bleepstore_backend_azure.calls import SLOW_SECONDS, Retried, at, token_of
 from bleepstore_backend_azure.faults import kind
 from bleepstore_backend_azure.objects import fingerprint, md5_of, settings_of
 from bleepstore_backend_azure.publishing import copy, remove
+from bleepstore_backend_azure.spooling import Block
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,10 +141,13 @@ class AzureStaged(NativeStaged):
 class AzureBody(AzureStaged):
     """A write of pieces."""
 
-    def __init__(self, backend: AzureBackend, name: str, target: Target) -> None:
+    def __init__(self, backend: AzureBackend, name: str, target: Target, size: int | None) -> None:
         super().__init__(backend, name, target)
         self._metadata = names.metadata_out(target.metadata)
-        self._buffer = io.BytesIO()
+        self._block = backend.block
+        self._first = backend.block if size is None else min(size, backend.block)
+        """Bytes of the first buffer, which may be all that there is."""
+        self._filling: Block | None = None
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._ids: list[str] = []
         self._body = b""
@@ -155,37 +159,48 @@ class AzureBody(AzureStaged):
             await self._finish()
         view = memoryview(data)
         while view:
-            room = self._backend.block - self._buffer.tell()
-            if not room:
-                await self._flush()
-                continue
-            self._buffer.write(view[:room])
-            view = view[room:]
+            if self._filling is None or not self._filling.room:
+                await self._next_block()
+            assert self._filling is not None
+            view = view[self._filling.append(view) :]
 
-    async def _flush(self) -> None:
-        await self._finish()
-        block, self._buffer = self._buffer.getvalue(), io.BytesIO()
-        self._running = self._backend.calls.run(self._blob_name, self._stage_block, block)
+    async def _next_block(self) -> None:
+        """Send the block that is full, after the one before, and begin another."""
+        if self._filling is not None:
+            await self._finish()
+            block, self._filling = self._filling, None
+            self._running = self._backend.calls.run(self._blob_name, self._stage_block, block)
+            del block
+            if self._backend.buffers.scarce:
+                await self._finish()
+        size, self._first = self._first or self._block, self._block
+        self._filling = self._backend.buffers.take(size)
 
-    def _stage_block(self, block: bytes) -> None:
-        self._md5.update(block)
-        self._size += len(block)
+    def _stage_block(self, block: Block) -> None:
         if len(self._ids) >= MOST_BLOCKS:
-            raise Unsupported(
-                f"{self._blob_name}: more than {MOST_BLOCKS} blocks: see storage.azure.block_mib"
-            )
+            raise Unsupported(f"{self._blob_name}: more than {MOST_BLOCKS} blocks: see block_mib")
+        data = block.bytes() if block.room else block.data
+        self._md5.update(data)
+        self._size += len(data)
         block_id = f"{self.name}{len(self._ids):06d}"
         self._staged = True
-        self._private.stage_block(block_id, block, length=len(block))
+        # Anything that has bytes is sent as it is; the SDK's types know of ``bytes`` alone.
+        self._private.stage_block(block_id, cast(bytes, data), length=len(data))
         self._ids.append(block_id)
 
+    def _rest(self) -> Block | None:
+        """What is left to be sent. Once."""
+        rest, self._filling = self._filling, None
+        return rest
+
     def _seal(self) -> str:
-        rest, self._buffer = self._buffer.getvalue(), io.BytesIO()
+        rest = self._rest()
         if not self._ids:
-            self._body, self._size = rest, len(rest)
-            self._md5.update(rest)
+            self._body = rest.bytes() if rest is not None else b""
+            self._md5.update(self._body)
+            self._size = len(self._body)
         else:
-            if rest:
+            if rest is not None:
                 self._stage_block(rest)
             self._private.commit_block_list(
                 [BlobBlock(block_id) for block_id in self._ids],
