@@ -173,6 +173,8 @@ async def launch(tmp_path: Path, upstream: Upstream) -> AsyncIterator[Callable[.
     yield start
     upstream.heal()
     for server in reversed(servers):
+        for task in [*server.gateway._tasks, *server.state.tasks]:
+            task.cancel()  # what a test that failed has left standing
         await server.stop()
 
 
