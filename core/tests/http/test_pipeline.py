@@ -254,10 +254,15 @@ async def test_nobody_to_ask_is_a_denial(services: Any) -> None:
     assert not await allowed(services(Settings()), access)
 
 
+NO_MISTAKE_OF_THE_CLIENT = (Reason.HELD, Reason.RESERVATION_LOST)
+
+
 @pytest.mark.parametrize(
     ("fault", "code", "status"),
     [
-        *[(Refused(reason), None, None) for reason in Reason],
+        *[(Refused(reason), None, None) for reason in Reason if reason not in NO_MISTAKE_OF_THE_CLIENT],
+        (Refused(Reason.HELD), "SlowDown", 503),
+        (Refused(Reason.RESERVATION_LOST), "InternalError", 500),
         *[(Refused(r), "OperationAborted", 409) for r in (Reason.SOURCE_CHANGED, Reason.UPLOAD_CHANGED)],
         (MetadataBusy(), "SlowDown", 503),
         (Unavailable("x"), "SlowDown", 503),
