@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 from bleepstore.commands import DeleteObject
-from bleepstore.gateway import engines
+from bleepstore.gateway import engines, writes
 from bleepstore.gateway.engines import LEASE
 from bleepstore.gateway.keys import KeyLocks
 from bleepstore.metadata import MetadataBusy
 from bleepstore.storage import Unavailable
 from bleepstore.testing.memory_native import Pause
+from bleepstore.upkeep.rounds import resolve_intents
 
 pytestmark = pytest.mark.anyio
 
@@ -195,6 +196,22 @@ async def test_stop_waits_for_what_was_begun(server, launch):
     server = await launch()
     assert await server.intents() == []
     assert await server.get("/bucket/key") == b"new"
+
+
+async def test_stop_does_not_wait_for_ever(server, launch, monkeypatch, caplog):
+    monkeypatch.setattr(writes, "GRACE", 0.01)
+    await server.put("/bucket/key", b"old")
+    pause = server.upstream.pause("publish answered")
+    put = asyncio.create_task(server.send("PUT", "/bucket/key", b"new"))
+    await reached(pause)
+    await server.gateway.stop()
+    assert "are cut off" in caplog.text
+    await asyncio.gather(put, return_exceptions=True)
+    await server.stop()
+    server = await launch()
+    assert await resolve_intents(server.services) == 1
+    assert await server.get("/bucket/key") == b"new"
+    await agree(server)
 
 
 # --- the engine ---------------------------------------------------------------------------------------

@@ -41,6 +41,8 @@ TRIES = 6
 """How often a write is decided anew because upstream was changed by others meanwhile."""
 DELETES = 32
 """Deletes that are under way at once: DeleteObjects asks for a thousand."""
+GRACE = 30.0
+"""Seconds in which what was begun has to end when the server stops."""
 FIRST_LOOK, LAST_LOOK = 0.5, 30.0
 """Seconds between two looks at an outcome that is not known."""
 FAULTS = (StorageFault, Refused, MetadataBusy, MetadataFull, MetadataUnavailable)
@@ -78,8 +80,21 @@ class Gateway:
         self._looking: asyncio.Task[None] | None = None
 
     async def stop(self) -> None:
-        """Let what was begun come to its end. Idempotent."""
-        while self._tasks:
+        """Let what was begun come to its end; what takes too long is for whoever resolves its intent.
+
+        Idempotent.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GRACE):
+                while self._tasks:
+                    await asyncio.wait(self._tasks)
+        if self._tasks:
+            log.warning(
+                "%d writes upstream are cut off: what came of them is found out at the next start",
+                len(self._tasks),
+            )
+            for task in self._tasks:
+                task.cancel()
             await asyncio.wait(self._tasks)
         if self._looking is not None:
             self._looking.cancel()
