@@ -33,6 +33,9 @@ PATIENCE = 10.0
 CONNECT_SECONDS = 3
 SLOW_SECONDS = 60
 """Silence that is allowed to calls that work on the whole of a large object."""
+FIRST_PAUSE = 0.2
+LONGEST_PAUSE = 2.0
+"""Seconds between attempts, of which each pause is a random part."""
 MIB = 1 << 20
 SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 EMULATOR = "STORAGE_EMULATOR_HOST"
@@ -89,9 +92,9 @@ class Attempts:
         # The SDK's own policy waits a random part of a pause that grows.
         self.policy = Retry(
             predicate=may_pass,
-            initial=0.2,
+            initial=FIRST_PAUSE,
             multiplier=2.0,
-            maximum=2.0,
+            maximum=LONGEST_PAUSE,
             timeout=section.deadline,
             on_error=self._note,
         )
@@ -145,6 +148,7 @@ def connect(section: GcpSettings, environ: Mapping[str, str] | None = None) -> t
     )
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(pool_maxsize=section.threads))
+    session.hooks["response"].append(_read_refusal)
     try:
         client = Client(
             project=section.project or None,
@@ -156,6 +160,12 @@ def connect(section: GcpSettings, environ: Mapping[str, str] | None = None) -> t
         session.close()
         raise BackendFailed(f"storage.gcp: {error}") from error
     return client.bucket(section.bucket), session
+
+
+def _read_refusal(answer: Any, **_: Any) -> None:
+    """Read an error to its end: the SDK does not where it reads a stream, and its connection is lost."""
+    if answer.status_code >= 400:
+        answer.content  # noqa: B018
 
 
 def credentials(endpoint: str) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import requests
 from bleepstore.storage import (
@@ -94,7 +95,13 @@ def _status(error: Exception) -> int | None:
 
 def reason(error: Exception) -> str:
     """The service's own name of an error, ``""`` where it gave none."""
-    for one in getattr(error, "errors", None) or ():
+    found: Any = getattr(error, "errors", None)
+    if not found and (answer := getattr(error, "response", None)) is not None:
+        try:
+            found = answer.json()["error"]["errors"]
+        except (ValueError, LookupError, TypeError):  # reads are refused in plain text
+            found = None
+    for one in found if isinstance(found, list) else ():
         if isinstance(one, dict) and one.get("reason"):
             return str(one["reason"])
     return ""
