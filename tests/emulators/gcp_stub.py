@@ -238,6 +238,9 @@ def _media(request: Request, held: Held) -> Answer:
         "x-goog-metageneration": resource["metageneration"],
         "x-goog-hash": ",".join(hashes),
     }
+    for name in ("cacheControl", "contentDisposition", "contentLanguage"):
+        if value := resource.get(name):
+            headers[re.sub("([A-Z])", r"-\1", name).lower()] = value
     if encoding := resource.get("contentEncoding"):
         assert "gzip" in request.headers.get("accept-encoding", ""), "the service would unpack it"
         headers["content-encoding"] = encoding
