@@ -10,7 +10,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -299,6 +299,7 @@ def strict(bucket: str) -> Iterator[Stub]:
     """Start it, with a bucket."""
     stub = Stub()
     stub.service.buckets[bucket] = {}
+    connections: list[socket.socket] = []
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -316,8 +317,13 @@ def strict(bucket: str) -> Iterator[Stub]:
             pass
 
     class Server(ThreadingHTTPServer):
-        daemon_threads = True
+        daemon_threads = False  # they end with the server, so that no test counts another's connections
         request_queue_size = 64
+
+        def get_request(self) -> tuple[socket.socket, Any]:
+            connection, address = super().get_request()
+            connections.append(connection)
+            return connection, address
 
         def handle_error(self, *_: object) -> None:
             """A client that hung up is what some tests want."""
@@ -332,3 +338,6 @@ def strict(bucket: str) -> Iterator[Stub]:
             stub.released.set()
             server.shutdown()
             thread.join()
+            for connection in connections:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)

@@ -21,7 +21,6 @@ from bleepstore.storage import (
     Unsupported,
 )
 from bleepstore.testing.storage import MIB, STORE, random_bytes
-from bleepstore_backend_gcp import staging
 from bleepstore_backend_gcp.backend import GcpBackend
 from gcp import BUCKET
 from gcp_stub import Act, Stub, after, cut_off, lost, refused, reset, shortened, silent, spoilt, then
@@ -43,8 +42,7 @@ async def storage(
     monkeypatch.setattr("bleepstore_backend_gcp.calls.FIRST_PAUSE", 0.01)
     monkeypatch.setattr("bleepstore_backend_gcp.calls.LONGEST_PAUSE", 0.02)
     monkeypatch.setattr("bleepstore_backend_gcp.calls.SLOW_SECONDS", 1)
-    monkeypatch.setattr(staging, "BUFFER", MIB)
-    storage = make(timeout=1, deadline=1, threads=4)
+    storage = make(timeout=1, deadline=1, threads=4, buffer_mib=1)
     await storage.start(STORE, fresh=True)
     yield storage
     await storage.stop()

@@ -16,7 +16,7 @@ from bleepstore.storage import (
     Unsupported,
 )
 from bleepstore.testing.storage import MIB, STORE, random_bytes
-from bleepstore_backend_gcp import multipart, objects, staging
+from bleepstore_backend_gcp import multipart, objects
 from bleepstore_backend_gcp.backend import GcpBackend
 from gcp import BUCKET, client
 from gcp_stub import Stub, lost, refused, reset
@@ -35,8 +35,7 @@ async def storage(
 ) -> AsyncIterator[GcpBackend]:
     """A backend with buffers of 1 MiB that gives up soon."""
     monkeypatch.setattr("bleepstore_backend_gcp.calls.FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(staging, "BUFFER", MIB)
-    storage = make(timeout=1, deadline=1, threads=8)
+    storage = make(timeout=1, deadline=1, threads=8, buffer_mib=1)
     await storage.start(STORE, fresh=True)
     yield storage
     await storage.stop()

@@ -7,7 +7,7 @@ from typing import Any
 
 import google.auth
 import pytest
-from bleepstore.storage import BackendFailed, BlobMissing, StoreMismatch, Target
+from bleepstore.storage import BackendFailed, BlobMissing, StoreMismatch, Target, TokenMismatch
 from bleepstore.testing.storage import MIB, STORE, random_bytes
 from bleepstore_backend_gcp import calls
 from bleepstore_backend_gcp.backend import GcpBackend
@@ -183,4 +183,19 @@ async def test_names_that_no_key_has_are_passed_by(make: Callable[..., GcpBacken
     for name in ("bucket/.", "bucket/", "bucket/a/../b", "on top", "bucket/a"):
         stub.service.store(BUCKET, f"some/where/{name}", b"x", {}, {})
     assert [found.key async for found in storage.objects("bucket")] == ["a"]
+    await storage.stop()
+
+
+async def test_what_is_replaced_behind_our_back_is_told_even_where_conditions_are_ignored(
+    make: Callable[..., GcpBackend], emulator: str
+):
+    storage = make(endpoint=emulator, prefix="replaced")
+    await storage.start(STORE, fresh=True)
+    staged = await storage.stage("0" * 32, target=Target(bucket="bucket", key="key"))
+    await staged.write(b"x" * 1000)
+    blob = await staged.publish(expect="")
+    client(emulator).bucket(BUCKET).blob("replaced/bucket/key").upload_from_string(b"shorter")
+    for start in (0, 100, 1000):
+        with pytest.raises(TokenMismatch):
+            await storage.open(blob, start)
     await storage.stop()

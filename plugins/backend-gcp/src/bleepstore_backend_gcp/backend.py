@@ -37,12 +37,13 @@ from google.cloud.storage import Blob as Object
 from google.cloud.storage import Bucket
 
 from bleepstore_backend_gcp import names, objects
-from bleepstore_backend_gcp.calls import Attempts, Calls, at, connect
+from bleepstore_backend_gcp.calls import MIB, Attempts, Calls, at, connect
 from bleepstore_backend_gcp.copying import GcpCopy
 from bleepstore_backend_gcp.faults import ERRORS, kind
 from bleepstore_backend_gcp.multipart import AT_ONCE, GcpAssembly, GcpPart, GcpPartCopy, folder
 from bleepstore_backend_gcp.objects import state_of
 from bleepstore_backend_gcp.reading import GcpReader
+from bleepstore_backend_gcp.spooling import Buffers
 from bleepstore_backend_gcp.staging import GcpBody
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class GcpBackend(NativeBackend):
 
     def __init__(self, section: GcpSettings) -> None:
         self.section = section
+        self.buffer = section.buffer_mib * MIB
+        self.buffers = Buffers(self.buffer, section.memory_mib * MIB)
         self.calls = Calls(section.threads)
         self._where = f"bucket {section.bucket}"
         self._prefix = f"{section.prefix.strip('/')}/" if section.prefix.strip("/") else ""
@@ -219,7 +222,7 @@ class GcpBackend(NativeBackend):
         """Begin a write; the first call is that of the first whole buffer."""
         if target is None:
             raise Unsupported("objects of Cloud Storage have a bucket and a key")
-        return GcpBody(self, name, target)
+        return GcpBody(self, name, target, size)
 
     async def stage_copy(self, name: str, source: Blob, target: Target) -> NativeStaged:
         """Begin a copy by the service."""
@@ -237,7 +240,7 @@ class GcpBackend(NativeBackend):
         self, upload: NativeUpload, number: int, name: str, *, size: int | None = None
     ) -> NativeStaged:
         """Begin a write of a part."""
-        return GcpPart(self, upload, number, name)
+        return GcpPart(self, upload, number, name, size)
 
     async def stage_part_copy(
         self, upload: NativeUpload, number: int, name: str, source: Blob, start: int, length: int

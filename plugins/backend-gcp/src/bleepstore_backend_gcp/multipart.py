@@ -54,8 +54,10 @@ def part_name(upload: NativeUpload, number: int, name: str) -> str:
 class GcpPart(GcpBody):
     """A write of a part."""
 
-    def __init__(self, backend: GcpBackend, upload: NativeUpload, number: int, name: str) -> None:
-        super().__init__(backend, name, upload.target, part_name(upload, number, name))
+    def __init__(
+        self, backend: GcpBackend, upload: NativeUpload, number: int, name: str, size: int | None
+    ) -> None:
+        super().__init__(backend, name, upload.target, size, part_name(upload, number, name))
 
     def _seal(self) -> str:
         known = super()._seal()
@@ -80,7 +82,7 @@ class GcpPartCopy(GcpPart):
     def __init__(
         self, backend: GcpBackend, upload: NativeUpload, number: int, name: str, source: Blob
     ) -> None:
-        super().__init__(backend, upload, number, name)
+        super().__init__(backend, upload, number, name, source.size)
         self._source = source
 
     def _seal(self) -> str:

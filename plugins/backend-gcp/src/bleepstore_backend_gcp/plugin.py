@@ -19,6 +19,8 @@ class GcpSettings:
     prefix: str = setting("", "What the names of all objects begin with, before BUCKET/KEY.")
     endpoint: str = setting("", "URL of the service, for emulators and private endpoints.")
     threads: int = setting(32, "Calls to the service at once.")
+    buffer_mib: int = setting(4, "Size of the requests of large uploads in MiB.")
+    memory_mib: int = setting(32, "Buffers in memory, in MiB, from which on a write holds one, not two.")
     timeout: int = setting(5, "Seconds that the service may be silent during one attempt.")
     deadline: int = setting(6, "Seconds during which a call that failed is tried again.")
 

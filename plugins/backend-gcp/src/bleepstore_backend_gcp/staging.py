@@ -5,7 +5,8 @@ comes, in whole buffers, by a resumable upload (see ``uploading``) to a private 
 ``.bleepstore/staging/NAME``. Sealing finishes it, and the service compares its CRC-32C; publishing
 rewrites it over the object on a condition (see ``publishing``), which copies no bytes, and removes it.
 
-A write holds two buffers at most, and a copy of one: one is sent while the next is received.
+A write holds two buffers at most: one is sent while the next is received; and one only while all
+writes together hold more than their limit.
 
 Whoever is cancelled stops waiting, but the call in its thread goes on, and the next begins when it is
 over. What has failed stays failed, but for a publishing that was refused.
@@ -15,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import logging
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -28,6 +28,7 @@ from bleepstore_backend_gcp import names
 from bleepstore_backend_gcp.calls import MIB
 from bleepstore_backend_gcp.objects import dress, fingerprint
 from bleepstore_backend_gcp.publishing import Publication, Published
+from bleepstore_backend_gcp.spooling import GRAIN, Block
 from bleepstore_backend_gcp.uploading import Session
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("bleepstore.gcp")
 
-BUFFER = 8 * MIB
-"""Bytes of one request: a multiple of 256 KiB, and the most that the SDK uploads in one request."""
+MOST_AT_ONCE = 8 * MIB
+"""Bytes that the SDK uploads in one request."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -151,9 +152,13 @@ class GcpBody(GcpStaged):
     _crc = 0
     _body = b""
 
-    def __init__(self, backend: GcpBackend, name: str, target: Target, private: str = "") -> None:
+    def __init__(
+        self, backend: GcpBackend, name: str, target: Target, size: int | None, private: str = ""
+    ) -> None:
         super().__init__(backend, name, target)
-        self._buffer = io.BytesIO()
+        self._first = backend.buffer if size is None else min(-(-size // GRAIN) * GRAIN, backend.buffer)
+        """Bytes of the first buffer, which may be all that there is."""
+        self._filling: Block | None = None
         self._private = private or f"{names.STAGING}{name}"
         self._session = Session(backend, dress(backend.item(self._private), target))
 
@@ -163,30 +168,37 @@ class GcpBody(GcpStaged):
             await self._finish()
         view = memoryview(data)
         while view:
-            room = BUFFER - self._buffer.tell()
-            if not room:
-                await self._flush()
-                continue
-            self._buffer.write(view[:room])
-            view = view[room:]
+            if self._filling is None or not self._filling.room:
+                await self._next_block()
+            assert self._filling is not None
+            view = view[self._filling.append(view) :]
 
-    async def _flush(self) -> None:
-        await self._finish()
-        full, self._buffer = self._buffer.getvalue(), io.BytesIO()
-        self._running = self._backend.calls.run(self._blob_name, self._send, full)
+    async def _next_block(self) -> None:
+        """Send the buffer that is full, after the one before, and begin another."""
+        if self._filling is not None:
+            await self._finish()
+            block, self._filling = self._filling, None
+            self._running = self._backend.calls.run(self._blob_name, self._send, block)
+            del block
+            if self._backend.buffers.scarce:
+                await self._finish()
+        size, self._first = self._first or self._backend.buffer, self._backend.buffer
+        self._filling = self._backend.buffers.take(size)
 
-    def _send(self, data: bytes, *, last: bool = False) -> None:
+    def _send(self, block: Block, *, last: bool = False) -> None:
         self._staged = True
-        self._crc = google_crc32c.extend(self._crc, data)
-        start, self._size = self._size, self._size + len(data)
-        self._session.send(data, start, crc=self._crc if last else None)
+        self._crc = block.crc(self._crc)
+        with memoryview(block.data)[: block.filled] as data:
+            start, self._size = self._size, self._size + len(data)
+            self._session.send(data, start, crc=self._crc if last else None)
 
     def _seal(self) -> str:
-        rest, self._buffer = self._buffer.getvalue(), io.BytesIO()
-        if self._staged:
+        rest, self._filling = self._filling, None
+        if rest is not None and (self._staged or rest.filled > MOST_AT_ONCE):
             self._send(rest, last=True)  # never empty: a full buffer is sent when more comes
         else:
-            self._body, self._size, self._crc = rest, len(rest), google_crc32c.value(rest)
+            self._body = rest.bytes() if rest is not None else b""
+            self._size, self._crc = len(self._body), google_crc32c.value(self._body)
         return fingerprint(self._size, self._crc)
 
     def _publish(self, publication: Publication) -> Published:

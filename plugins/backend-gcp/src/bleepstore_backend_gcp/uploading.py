@@ -37,14 +37,14 @@ class Session:
         self._kept = 0
         self._done: dict[str, Any] | None = None
 
-    def send(self, data: bytes, start: int, *, crc: int | None = None) -> None:
+    def send(self, data: memoryview, start: int, *, crc: int | None = None) -> None:
         """Send the bytes from ``start`` on. The last ones come with the object's CRC-32C."""
         if not self._url:
             self._begin()
         end, stalls = start + len(data), 0
         while self._done is None and self._kept < end:
             before = self._kept
-            self._send(memoryview(data)[self._kept - start :], None if crc is None else (end, crc))
+            self._send(data[self._kept - start :], None if crc is None else (end, crc))
             stalls = stalls + 1 if self._kept == before else 0
             if stalls == _STALLS and self._done is None:
                 raise Unavailable(f"{self._item.name}: the service takes no more of it")
@@ -66,17 +66,17 @@ class Session:
 
         def attempt() -> None:
             if attempts.retried:
-                self._put(b"", "bytes */*" if last is None else f"bytes */{last[0]}", attempts)
+                self._put(None, "bytes */*" if last is None else f"bytes */{last[0]}", attempts)
                 if self._done is not None:
                     return
             rest = data[self._kept - start :]
             if rest:
                 span = f"bytes {self._kept}-{self._kept + len(rest) - 1}/{'*' if last is None else last[0]}"
-                self._put(bytes(rest), span, attempts, last and last[1])
+                self._put(rest, span, attempts, last and last[1])
 
         attempts.policy(attempt)()
 
-    def _put(self, data: bytes, span: str, attempts: Attempts, crc: int | None = None) -> None:
+    def _put(self, data: memoryview | None, span: str, attempts: Attempts, crc: int | None = None) -> None:
         headers = {"content-range": span}
         if crc is not None:
             headers["x-goog-hash"] = f"crc32c={encoded(crc)}"
