@@ -72,6 +72,8 @@ class Stub:
     service: Service = field(default_factory=Service)
     endpoint: str = ""
     seen: list[Request] = field(default_factory=list)
+    connections: list[socket.socket] = field(default_factory=list)
+    """All that were ever made."""
     released: threading.Event = field(default_factory=threading.Event)
     _armed: list[tuple[Act, list[int], dict[str, str]]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -299,7 +301,6 @@ def strict(bucket: str) -> Iterator[Stub]:
     """Start it, with a bucket."""
     stub = Stub()
     stub.service.buckets[bucket] = {}
-    connections: list[socket.socket] = []
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -322,7 +323,7 @@ def strict(bucket: str) -> Iterator[Stub]:
 
         def get_request(self) -> tuple[socket.socket, Any]:
             connection, address = super().get_request()
-            connections.append(connection)
+            stub.connections.append(connection)
             return connection, address
 
         def handle_error(self, *_: object) -> None:
@@ -338,6 +339,6 @@ def strict(bucket: str) -> Iterator[Stub]:
             stub.released.set()
             server.shutdown()
             thread.join()
-            for connection in connections:
+            for connection in stub.connections:
                 with suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)

@@ -159,6 +159,18 @@ async def test_service_that_is_in_trouble_once_is_asked_again(
     assert stored(stub) == []
 
 
+async def test_connection_of_a_refused_read_is_used_again(storage: GcpBackend, stub: Stub):
+    blob = await put(storage)
+    before = len(stub.connections)
+    for _ in range(10):
+        stub.arm(refused(503, "backendError"), method="GET")
+        assert await read(storage, blob) == SMALL
+        stub.arm(refused(401, "authError"), method="GET")
+        with pytest.raises(BackendFailed):
+            await storage.open(blob)
+    assert len(stub.connections) == before
+
+
 # --- answers that are lost after success --------------------------------------------------------------
 
 

@@ -89,6 +89,25 @@ def test_prefix_of_a_hostile_key_begins_its_name(prefix: str, rest: str):
     assert name.startswith(f"bucket/{names.beginning(prefix)}")
 
 
+CUT = [
+    ("a%", "0A"),
+    ("a%0", "A"),
+    ("a%2", "50A"),
+    ("a%25", "0D"),
+    ("a%250", "D"),
+    ("a/.", "/b"),
+    ("a/%2E%", "2E"),
+]
+
+
+@pytest.mark.parametrize(("prefix", "rest"), CUT)
+def test_prefix_may_end_in_what_looks_like_an_escape(prefix: str, rest: str):
+    for more in (rest, "x", ""):
+        name = names.name_of("bucket", prefix + more)
+        assert name.startswith(f"bucket/{names.beginning(prefix)}")
+    assert names.beginning(prefix).startswith("a")
+
+
 def test_key_that_is_too_long_is_refused():
     names.name_of("bucket", "k" * (names.LONGEST - 7))
     for key in ("k" * (names.LONGEST - 6), "é" * 509, "\n" * 340):

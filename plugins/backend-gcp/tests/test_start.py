@@ -42,6 +42,26 @@ async def test_worker_that_is_second_takes_the_same_store(make: Callable[..., Gc
         await storage.stop()
 
 
+async def test_nothing_is_asked_but_objects(make: Callable[..., GcpBackend], stub: Stub):
+    """A role that may use objects may not look at the bucket, and a call of the SDK's own has no bounds."""
+    storage = make()
+    await storage.start(STORE, fresh=True)
+    staged = await storage.stage("0" * 32, target=Target(bucket="bucket", key="key"))
+    blob = await staged.publish(expect="")
+    await storage.delete(blob.name, token=blob.token)
+    assert [found async for found in storage.objects("bucket")] == []
+    await storage.stop()
+    assert all(f"/b/{BUCKET}/o" in request.target for request in stub.seen)
+    assert [(request.method, request.query.get("alt")) for request in stub.seen] == [
+        ("GET", "media"),
+        ("POST", None),
+        ("GET", "media"),
+        ("POST", None),
+        ("DELETE", None),
+        ("GET", None),
+    ]
+
+
 async def test_two_stores_share_a_bucket(make: Callable[..., GcpBackend]):
     one, other = make(prefix="one"), make(prefix="other/")
     for storage, name in ((one, STORE), (other, "f" * 32)):

@@ -159,11 +159,13 @@ def connect(section: GcpSettings, environ: Mapping[str, str] | None = None) -> t
     except ValueError as error:
         session.close()
         raise BackendFailed(f"storage.gcp: {error}") from error
+    # For traces that nobody has asked for, it would look up the bucket, in a thread of its own.
+    client._bucket_metadata_cache = None
     return client.bucket(section.bucket), session
 
 
 def _read_refusal(answer: Any, **_: Any) -> None:
-    """Read an error to its end: the SDK does not where it reads a stream, and its connection is lost."""
+    """Read an error to its end: where a stream is refused nobody else may, and its connection is lost."""
     if answer.status_code >= 400:
         answer.content  # noqa: B018
 
