@@ -14,7 +14,16 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    MutableMapping,
+    Sequence,
+)
 from itertools import pairwise
 from typing import Any, cast
 
@@ -285,17 +294,20 @@ async def serve(
     plugins: Plugins,
     sockets: Sequence[socket.socket],
     ready: Callable[[], None],
+    *,
     until: int | None = None,
+    beside: Callable[[_Server], Coroutine[Any, Any, None]] | None = None,
 ) -> int:
     """Answer requests on ``sockets`` until SIGTERM or SIGINT, then drain, and return the exit code.
 
     ``ready`` is called when the first request can come. A second SIGINT does not wait for requests
     under way. ``until``: also drain when this descriptor comes to its end. Raises
-    :class:`StartFailed`.
+    :class:`StartFailed`. ``beside`` runs while it serves, and is over before the engines close.
     """
     app = create_app(settings, plugins)
     config = _uvicorn(app, settings)
     server = _Server(config, ready)
+    companion: asyncio.Task[None] | None = None
     loop = asyncio.get_running_loop()
     # Before the engines open: a signal that comes while they do ends the server in order too.
     loop.add_signal_handler(signal.SIGTERM, server.drain)
@@ -306,8 +318,13 @@ async def serve(
         await app.start()
         if settings.server.http == "fast":
             cast(type[S3Protocol], config.http).entry = app.entry
+        if beside is not None:
+            companion = asyncio.create_task(beside(server), name="beside")
         await server.serve(list(sockets))
     finally:
+        if companion is not None:
+            companion.cancel()
+            await asyncio.wait((companion,))
         if until is not None:
             loop.remove_reader(until)
         await app.stop()
@@ -349,6 +366,14 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._ready()
+
+    @property
+    def draining(self) -> bool:
+        return bool(self.should_exit)
+
+    @property
+    def connections(self) -> int:
+        return len(self.server_state.connections)
 
     def drain(self) -> None:
         self.should_exit = True

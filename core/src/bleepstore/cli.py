@@ -168,7 +168,7 @@ def _add_serve(commands: Any) -> None:
     _add_store_options(parser)
     parser.add_argument("--host", help="address to bind (127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to bind (9000); 0 takes a free one")
-    parser.add_argument("--workers", type=int, help="processes that answer requests (1)")
+    parser.add_argument("--workers", metavar="N", help="processes that answer requests (auto)")
     parser.add_argument(
         "--bucket", action="append", default=[], metavar="NAME", help="create this bucket (repeatable)"
     )

@@ -34,7 +34,8 @@ def _numbers(settings: Settings) -> Iterable[tuple[str, int, int, int]]:
     server, limits = settings.server, settings.server.limits
     huge = 1 << 62
     yield "server.port", server.port, 0, 65535
-    yield "server.workers", server.workers, 1, 1024
+    if server.workers != "auto":
+        yield "server.workers", server.workers, 1, 1024
     yield "server.keep_alive", server.keep_alive, 1, 86_400
     yield "server.shutdown_grace", server.shutdown_grace, 0, 86_400
     yield "server.limits.header_bytes", limits.header_bytes, 4096, 16 * 1024**2

@@ -54,7 +54,10 @@ def _object(shape: Any, at: str, sections: Mapping[str, type]) -> dict[str, Any]
 def _value(kind: Any) -> dict[str, Any]:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
-        (kind,) = [a for a in arguments if a is not type(None)]
+        kinds = [a for a in arguments if a is not type(None)]
+        if len(kinds) > 1:
+            return {"anyOf": [_value(kind) for kind in kinds]}
+        (kind,) = kinds
         return _value(kind) | {"type": [_value(kind)["type"], "null"]}
     if origin is tuple:
         item = arguments[0]

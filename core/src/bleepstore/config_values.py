@@ -61,8 +61,7 @@ def convert(value: Any, kind: Any, place: Place) -> Any:
     if origin in (typing.Union, types.UnionType):
         if value is None:
             return None
-        (kind,) = [a for a in arguments if a is not type(None)]
-        return convert(value, kind, place)
+        return _either(value, [a for a in arguments if a is not type(None)], place)
     if origin is tuple:
         return _list(value, arguments[0], place)
     if origin is typing.Literal:
@@ -81,6 +80,21 @@ def convert(value: Any, kind: Any, place: Place) -> Any:
             raise place.error("expected a text (put numbers in quotes)")
         return Secret(value)
     return _plain(value, kind, place)
+
+
+def _either(value: Any, kinds: Sequence[Any], place: Place) -> Any:
+    """One of several kinds: words that mean something, and otherwise the first."""
+    first, *others = kinds
+    words = [word for other in others for word in typing.get_args(other)]
+    if value in words:
+        return value
+    try:
+        return convert(value, first, place)
+    except ConfigError:
+        if not words:
+            raise
+        names = " or ".join(json.dumps(word) for word in words)
+        raise place.wrong(f"a whole number or {names}", value) from None
 
 
 def _path(value: Any, place: Place) -> Path:

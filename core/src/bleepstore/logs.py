@@ -36,3 +36,8 @@ def configure(*, json_lines: bool) -> None:
     logging.getLogger("bleepstore").setLevel(logging.INFO)
     # A form that is none is its client's fault, and answered: anybody could fill the log with them.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
+
+
+def are_json() -> bool:
+    """Whether :func:`configure` was asked for JSON lines."""
+    return any(isinstance(handler.formatter, JsonLines) for handler in logging.getLogger().handlers)

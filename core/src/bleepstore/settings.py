@@ -69,7 +69,11 @@ class ServerSettings:
     host: str = setting("127.0.0.1", "Address to bind.")
     port: int = setting(9000, "Port to bind; 0 picks a free one.")
     region: str = setting("us-east-1", "The region this server is in, and signatures must name.")
-    workers: int = setting(1, "Processes that serve requests.")
+    workers: int | Literal["auto"] = setting(
+        "auto",
+        "Processes that serve requests. 'auto' begins with one, and adds others while those there are are "
+        "busy, up to the number of processors and 8.",
+    )
     http: Literal["fast", "asgi"] = setting(
         "fast", "Answer S3 requests on the connection itself, or through ASGI as other servers do."
     )

@@ -1,7 +1,8 @@
 """Processes: the sockets are bound once, each worker answers on them, a dead one is replaced.
 
-With one worker everything is in this process. Otherwise this one only watches: it forks the workers
-before it has a thread or a loop, passes SIGTERM on, and ends when they have ended. A worker holds
+With one worker everything is in this process, and with ``auto`` what is needed beside it comes when
+it is needed (see ``workers``). With a number this one only watches: it forks the workers before it has
+a thread or a loop, passes SIGTERM on, and ends when they have ended. A worker holds
 the reading end of a pipe; should this process die, the pipe ends and the workers drain and go too.
 """
 
@@ -23,6 +24,7 @@ from typing import Any
 
 from bleepstore.discovery import Plugins
 from bleepstore.settings import Settings
+from bleepstore.workers import MOST, Beside, Reinforcement, processors
 
 BACKLOG = 2048
 PAUSE = 1.0
@@ -108,24 +110,35 @@ def run(
     with contextlib.ExitStack() as stack:
         for listening in sockets:
             stack.enter_context(listening)
-        if settings.server.workers == 1:
-            return _serve(settings, plugins, sockets, ready, complain, None)
+        workers = settings.server.workers
+        most = min(processors(), MOST) if workers == "auto" else workers
+        if most == 1:
+            return serve(settings, plugins, sockets, ready, complain)
         os.environ[TOKEN] = secrets.token_hex(16)
+        if workers == "auto":
+            reinforcement = Reinforcement(settings, sockets, most)
+            return serve(settings, plugins, sockets, ready, complain, beside=reinforcement.beside)
         # Imported before the fork, so that the workers share its memory.
         import bleepstore.app  # noqa: F401
 
-        return _Supervisor(settings, plugins, sockets, ready).run()
+        return _Supervisor(settings, plugins, sockets, ready, most).run()
 
 
-def _serve(
+def serve(
     settings: Settings,
     plugins: Plugins,
     sockets: Sequence[socket.socket],
     ready: Callable[[], None],
     failed: Callable[[str], None],
-    until: int | None,
+    *,
+    until: int | None = None,
+    beside: Beside | None = None,
 ) -> int:
-    from bleepstore.app import StartFailed, serve
+    """Serve in this process; returns the exit code. ``failed`` is told why it could not start.
+
+    ``until``: drain when this descriptor comes to its end. ``beside`` runs while it serves.
+    """
+    from bleepstore import app
 
     factory: Any = None
     with contextlib.suppress(ImportError):
@@ -134,8 +147,9 @@ def _serve(
         factory = uvloop.new_event_loop
     try:
         with asyncio.Runner(loop_factory=factory) as runner:
-            return runner.run(_then_deaf(serve(settings, plugins, sockets, ready, until)))
-    except StartFailed as error:
+            serving = app.serve(settings, plugins, sockets, ready, until=until, beside=beside)
+            return runner.run(_then_deaf(serving))
+    except app.StartFailed as error:
         failed(str(error))
         return FAILED
     except KeyboardInterrupt:
@@ -166,8 +180,10 @@ class _Supervisor:
         plugins: Plugins,
         sockets: Sequence[socket.socket],
         ready: Callable[[], None],
+        count: int,
     ) -> None:
         self._settings = settings
+        self._count = count
         self._plugins = plugins
         self._sockets = sockets
         self._ready = ready
@@ -181,7 +197,7 @@ class _Supervisor:
     def run(self) -> int:
         for number in ENDINGS:
             signal.signal(number, self._end)
-        for _ in range(self._settings.server.workers):
+        for _ in range(self._count):
             self._fork()
         if self._wait_for_all():
             self._ready()
@@ -212,13 +228,13 @@ class _Supervisor:
         os.close(self._death)
         code = FAILED
         try:
-            code = _serve(
+            code = serve(
                 self._settings,
                 self._plugins,
                 self._sockets,
                 lambda: _tell(tell, READY),
                 lambda text: _tell(tell, text.encode()),
-                self._life,
+                until=self._life,
             )
         except BaseException:
             log.exception("a worker failed")

@@ -181,7 +181,7 @@ async def test_writer_that_answers_nobody_is_a_busy_one(
     monkeypatch.setattr(engine_module, "ROLE_PATIENCE", 0.0)
     (tmp_path / "metadata.db-socket").unlink()
     engine._client.open = False
-    engine._client._writer.write_eof()
+    engine._client.transport.write_eof()
     store = Store(lambda: engine)
     store.engine = engine
     with pytest.raises(MetadataBusy, match="writer role"):

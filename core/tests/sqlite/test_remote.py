@@ -301,8 +301,8 @@ async def test_command_without_a_reply_has_an_unknown_outcome_and_is_not_sent_ag
     client = await CommandClient.connect(tmp_path / "socket")
     future = client.submit(command())
     await submit.wait_for(1)
-    for writer, _ in list(server._clients.values()):
-        writer.transport.abort()
+    for worker in list(server.workers):
+        worker.transport.abort()
     assert isinstance(await outcome(future), MetadataUnavailable)
     assert not client.open
     assert len(submit.seen) == 1

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from bleepstore.commands import Attributes, Command, CommitObject, Condition, Content, CreateBucket
 from bleepstore.metadata import Committed, MetadataBusy, MetadataFull, MetadataUnavailable, Refused
+from bleepstore.sqlite import writer as module
 from bleepstore.sqlite.schema import open_writer
 from bleepstore.sqlite.writer import Writer, weight
 
@@ -26,12 +27,11 @@ class Watched:
         self.go = threading.Event()
         self.go.set()
         self.standing = threading.Event()
-        self._at = "COMMIT"
 
     def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
         if sql.startswith("BEGIN"):
             self.begun += 1
-        if sql.startswith(self._at):
+        if sql == "COMMIT":
             self.standing.set()
             assert self.go.wait(30)
         if sql == "COMMIT":
@@ -44,9 +44,8 @@ class Watched:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
 
-    async def hold(self, writer: Writer, command: Command, at: str = "COMMIT") -> asyncio.Future[Any]:
+    async def hold(self, writer: Writer, command: Command) -> asyncio.Future[Any]:
         """Have the writer stand at the commit of one command, while others can be queued."""
-        self._at = at
         self.go.clear()
         self.standing.clear()
         future = writer.submit(command)
@@ -201,20 +200,35 @@ async def test_full_disk_in_a_command_changes_nothing_and_the_writer_goes_on(sta
 
 
 async def test_database_that_another_tool_has_locked_is_busy_for_the_whole_group(
-    start: Any, tmp_path: Path
+    start: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One wait for all of them, not one for each."""
+    """One wait for all of them, not one for each, and the loop does not wait."""
+    monkeypatch.setattr(module, "LOCKED_PATIENCE", 0.05)
     writer, watched = await start()
-    watched.execute("PRAGMA busy_timeout = 1")
-    first = await watched.hold(writer, put(0), at="BEGIN")
+    first = await watched.hold(writer, put(0))
     rest = [writer.submit(put(number)) for number in range(1, 20)]
+    watched.go.set()
+    other = sqlite3.connect(tmp_path / "metadata.db", isolation_level=None, timeout=30)
+    assert isinstance((await settled(first))[0], Committed)
+    other.execute("BEGIN IMMEDIATE")
+    more = [writer.submit(put(number)) for number in range(20, 40)]
+    assert {type(result) for result in await settled(*more)} == {MetadataBusy}
+    other.close()
+    assert {type(result) for result in await settled(*rest)} == {Committed}
+    assert isinstance((await settled(writer.submit(put(40))))[0], Committed)
+
+
+async def test_group_waits_for_a_lock_that_goes(start: Any, tmp_path: Path) -> None:
+    writer, watched = await start()
     other = sqlite3.connect(tmp_path / "metadata.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    watched.go.set()
-    assert {type(result) for result in await settled(first, *rest)} == {MetadataBusy}
-    assert watched.begun == 2
+    begun = watched.begun
+    result = writer.submit(put(0))
+    async with asyncio.timeout(30):
+        while watched.begun < begun + 3:
+            await asyncio.sleep(0)
     other.close()
-    assert isinstance((await settled(writer.submit(put(20))))[0], Committed)
+    assert isinstance((await settled(result))[0], Committed)
 
 
 async def test_database_that_is_not_in_its_place_takes_nothing_until_it_is(
@@ -255,17 +269,3 @@ async def test_answers_of_cancelled_callers_are_dropped(start: Any) -> None:
     assert isinstance((await settled(second))[0], Committed)
     rows = watched.execute("SELECT count(*) FROM current").fetchone()
     assert rows == (2,)
-
-
-async def test_loop_that_is_gone_does_not_end_the_writer(start: Any) -> None:
-    writer, watched = await start()
-
-    def elsewhere() -> None:
-        async def submit() -> None:
-            await watched.hold(writer, put(0))
-
-        asyncio.run(submit())
-
-    await asyncio.to_thread(elsewhere)
-    watched.go.set()
-    assert isinstance((await settled(writer.submit(put(1))))[0], Committed)
