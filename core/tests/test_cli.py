@@ -76,7 +76,7 @@ def test_there_is_help_whatever_is_wrong(run):
         2,
         "",
         "bleepstore: bleepstore.yaml:1: plugins.disabled: no plugin is named 'no-such-plugin'; "
-        "there are admin, auth, s3, sqlite, upkeep, local\n",
+        "there are admin, auth, s3, sqlite, upkeep, aws, azure, gcp, local\n",
     )
 
 
@@ -282,9 +282,6 @@ def test_presign_refuses_in_one_line(run, arguments, message):
 @pytest.mark.parametrize(
     ("text", "key", "package"),
     [
-        ("storage: {backend: gcp}", "storage.backend: gcp", "bleepstore-backend-gcp"),
-        ("storage: {backend: aws, aws: {bucket: b}}", "storage.backend: aws", "bleepstore-backend-aws"),
-        ("storage: {backend: azure}", "storage.backend: azure", "bleepstore-backend-azure"),
         ("metadata: {engine: raft}", "metadata.engine: raft", "bleepstore-metadata-raft"),
     ],
 )

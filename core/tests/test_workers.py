@@ -50,7 +50,7 @@ async def reinforcement(
     tmp_path: Path, listening: list[socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Reinforcement]:
     """Of a process that is always busy, and answers nothing itself."""
-    monkeypatch.setenv(TOKEN, "a token")
+    monkeypatch.setenv(TOKEN, "token")
     monkeypatch.setattr(workers, "BUSY", -1.0)
     monkeypatch.setattr(workers, "LOOK", 0.01)
     sections = {
@@ -102,8 +102,9 @@ async def test_no_more_processes_than_were_asked_for(
 
 
 async def test_a_worker_that_dies_is_replaced_while_there_is_work(
-    reinforcement: Reinforcement, listening: list[socket.socket]
+    reinforcement: Reinforcement, listening: list[socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(workers, "PAUSE", 0.0)
     server = Server()
     beside = asyncio.create_task(reinforcement.beside(server))
     await ask(listening)
@@ -115,6 +116,22 @@ async def test_a_worker_that_dies_is_replaced_while_there_is_work(
     assert (await ask(listening)).startswith(b"HTTP/1.1 403")
     (second,) = reinforcement.workers
     assert second.pid != first.pid
+    server.draining = True
+    await asyncio.wait_for(beside, PATIENCE)
+
+
+async def test_after_a_worker_that_fails_none_is_tried_for_a_while(
+    reinforcement: Reinforcement, tmp_path: Path
+) -> None:
+    (tmp_path / "metadata.db").write_text("no database")
+    server = Server()
+    beside = asyncio.create_task(reinforcement.beside(server))
+    async with asyncio.timeout(PATIENCE):
+        while not reinforcement._not_before:
+            await asyncio.sleep(0.01)
+    for _ in range(2 * workers.LONG_ENOUGH):
+        await asyncio.sleep(workers.LOOK)
+    assert reinforcement.workers == []
     server.draining = True
     await asyncio.wait_for(beside, PATIENCE)
 

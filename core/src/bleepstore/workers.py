@@ -36,6 +36,8 @@ LONG_ENOUGH = 4
 """Looks in a row that find it busy, before another is started."""
 IDLE = 60.0
 """Seconds without a connection after which a worker leaves."""
+PAUSE = 60.0
+"""Seconds after a worker that failed, before another is tried."""
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
 PATIENCE = 5.0
 """Seconds beside ``server.shutdown_grace`` in which a worker has to end."""
@@ -84,6 +86,7 @@ class Reinforcement:
         self._sockets = sockets
         self._most = most
         self.workers: list[subprocess.Popen[bytes]] = []
+        self._not_before = 0.0
 
     async def beside(self, serving: Serving) -> None:
         """Watch until the server drains, or this is cancelled; then see that all workers have ended."""
@@ -95,7 +98,7 @@ class Reinforcement:
                 busy = busy + 1 if now_used - used > BUSY * (now - at) else 0
                 used, at = now_used, now
                 self._bury()
-                if busy >= LONG_ENOUGH and len(self.workers) + 1 < self._most:
+                if busy >= LONG_ENOUGH and len(self.workers) + 1 < self._most and now >= self._not_before:
                     busy = 0
                     await asyncio.get_running_loop().run_in_executor(None, self._call)
         finally:
@@ -127,6 +130,7 @@ class Reinforcement:
             self.workers.remove(worker)
             if code:
                 log.error("worker %d ended with %d", worker.pid, code)
+                self._not_before = time.monotonic() + PAUSE
 
     async def _dismiss(self) -> None:
         """Tell the workers to drain, and wait for them: they need this process's writer until then."""

@@ -21,9 +21,6 @@ def refused(load_text, text: str | None, **more) -> str:
 @pytest.mark.parametrize(
     ("section", "key", "name", "package"),
     [
-        ("storage", "backend", "aws", "bleepstore-backend-aws"),
-        ("storage", "backend", "gcp", "bleepstore-backend-gcp"),
-        ("storage", "backend", "azure", "bleepstore-backend-azure"),
         ("metadata", "engine", "raft", "bleepstore-metadata-raft"),
     ],
 )
@@ -37,13 +34,13 @@ def test_an_engine_that_is_not_installed_prints_the_line_that_installs_it(
 def test_an_installed_distribution_that_only_holds_its_place_is_to_be_upgraded(
     load_text, tmp_path, monkeypatch
 ):
-    info = tmp_path / "site" / "bleepstore_backend_gcp-0.1.0.dist-info"
+    info = tmp_path / "site" / "bleepstore_metadata_raft-0.1.0.dist-info"
     info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: bleepstore-backend-gcp\nVersion: 0.1.0\n")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: bleepstore-metadata-raft\nVersion: 0.1.0\n")
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
-    assert refused(load_text, "storage: {backend: gcp}") == (
-        "c.yaml:1: storage.backend: bleepstore-backend-gcp 0.1.0 does not provide gcp: "
-        "pip install --upgrade bleepstore-backend-gcp"
+    assert refused(load_text, "metadata: {engine: raft}") == (
+        "c.yaml:1: metadata.engine: bleepstore-metadata-raft 0.1.0 does not provide raft: "
+        "pip install --upgrade bleepstore-metadata-raft"
     )
 
 
