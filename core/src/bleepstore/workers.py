@@ -128,6 +128,7 @@ class Reinforcement:
             if code is None:
                 continue
             self.workers.remove(worker)
+            _let_go(worker)
             if code:
                 log.error("worker %d ended with %d", worker.pid, code)
                 self._not_before = time.monotonic() + PAUSE
@@ -135,9 +136,7 @@ class Reinforcement:
     async def _dismiss(self) -> None:
         """Tell the workers to drain, and wait for them: they need this process's writer until then."""
         for worker in self.workers:
-            assert worker.stdin is not None
-            with contextlib.suppress(BrokenPipeError):
-                worker.stdin.close()
+            _let_go(worker)
         loop = asyncio.get_running_loop()
         await asyncio.gather(*(loop.run_in_executor(None, self._wait, worker) for worker in self.workers))
         self._bury()
@@ -149,6 +148,13 @@ class Reinforcement:
         log.error("worker %d does not end, and is killed", worker.pid)
         worker.kill()
         worker.wait()
+
+
+def _let_go(worker: subprocess.Popen[bytes]) -> None:
+    """End the pipe to a worker, which drains then if it lives."""
+    assert worker.stdin is not None
+    with contextlib.suppress(BrokenPipeError):
+        worker.stdin.close()
 
 
 async def leave_when_idle(serving: Serving) -> None:

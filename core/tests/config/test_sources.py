@@ -60,6 +60,7 @@ def samples() -> dict[str, tuple[str, object]]:
         "server.tls.key": (__file__, Path(__file__)),
         "server.limits.header_bytes": ("9999", 9999),
         "server.limits.xml_bytes": ("99999", 99999),
+        "server.workers": ("auto", "auto"),
     }
     found = {}
     for at, kind in SettingsTree({}).leaves.items():
