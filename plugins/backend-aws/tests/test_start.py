@@ -40,7 +40,7 @@ async def test_what_upstream_honours_is_tried_once_and_noted(
         await storage.start(STORE, fresh=fresh)
         await storage.stop()
         assert any("/probes/" in request.target for request in faults.seen) is fresh
-    honoured = {"put": True, "complete": True, "copy": True, "delete": True, "etags": True}
+    honoured = {"put": True, "complete": True, "copy": True, "delete": True, "etags": True, "folders": True}
     assert stored() == {"store": STORE, "version": 1, "honoured": honoured}
 
 
@@ -87,7 +87,14 @@ async def test_a_single_writer_may_do_without(
     storage = make(endpoint_url=faults.endpoint, conditions="single_writer")
     await storage.start(STORE, fresh=True)
     await storage.stop()
-    honoured = {"put": False, "complete": False, "copy": False, "delete": False, "etags": True}
+    honoured = {
+        "put": False,
+        "complete": False,
+        "copy": False,
+        "delete": False,
+        "etags": True,
+        "folders": True,
+    }
     assert stored()["honoured"] == honoured
     again = make(endpoint_url=faults.endpoint)
     with pytest.raises(BackendFailed, match="PutObject, CompleteMultipartUpload, DeleteObject"):

@@ -34,6 +34,8 @@ class Honoured:
     delete: bool
     etags: bool
     """ETags are MD5, or ``MD5-N`` of parts: they tell what the bytes are."""
+    folders: bool = True
+    """A name that ends in a slash holds bytes as any other does."""
 
     def missing(self) -> list[str]:
         """Names of operations whose preconditions are ignored, and cannot be done without."""
@@ -42,7 +44,7 @@ class Honoured:
 
     def everything(self) -> bool:
         """Whether nothing is left to hope for from another try."""
-        return self.put and self.complete and self.copy and self.delete and self.etags
+        return all(asdict(self).values())
 
     def noted(self) -> dict[str, bool]:
         """To be kept beside the store's id."""
@@ -52,7 +54,7 @@ class Honoured:
 def probe(upstream: Upstream) -> Honoured:
     """Try it out: some twenty calls, once for a store."""
     name = f"{PROBES}{secrets.token_hex(8)}"
-    there, other = upstream.at(name), upstream.at(f"{name}-copy")
+    there, other, folder = (upstream.at(at) for at in (name, f"{name}-copy", f"{name}-folder/"))
     client = upstream.client
     source = dict(there)
     try:
@@ -69,9 +71,16 @@ def probe(upstream: Upstream) -> Honoured:
         copy = all(
             _refused(client.copy_object, **other, CopySource=source, **condition) for condition in copies
         )
-        return Honoured(put=put, complete=complete, copy=copy, delete=delete, etags=etag == _PLAIN)
+        return Honoured(
+            put=put,
+            complete=complete,
+            copy=copy,
+            delete=delete,
+            etags=etag == _PLAIN,
+            folders=_holds_bytes(client, folder),
+        )
     finally:
-        for place in (there, other):
+        for place in (there, other, folder):
             with contextlib.suppress(*ERRORS):
                 client.delete_object(**place)
 
@@ -86,6 +95,13 @@ def _refused(call: Callable[..., Any], *args: Any, **kwargs: Any) -> bool:
         if code(error) in ("NotImplemented", "InvalidArgument", "InvalidRequest"):
             return False
         raise
+    return False
+
+
+def _holds_bytes(client: Any, place: Mapping[str, str]) -> bool:
+    with contextlib.suppress(ClientError):
+        client.put_object(**place, Body=b"abc")
+        return int(client.head_object(**place)["ContentLength"]) == len(b"abc")
     return False
 
 

@@ -38,6 +38,8 @@ _CODES: dict[str, type[StorageFault]] = {
     CONFLICT: Unavailable,
     "EntityTooLarge": Unsupported,
     "EntityTooSmall": Unsupported,  # a part that is not the last
+    "ExistingObjectIsDirectory": Unsupported,  # 409 of services that keep keys as files and folders
+    "ExistingObjectIsFile": Unsupported,
     "IncompleteBody": Unavailable,
     "InternalError": Unavailable,
     "InvalidDigest": BackendFailed,

@@ -8,7 +8,7 @@ abort what a dead process left; the note of a living one is renewed.
 A write holds :data:`AHEAD` parts that are being sent, and one that is being received.
 
 Whoever is cancelled stops waiting, but the call in its thread goes on, and the next begins when it is
-over. What has failed stays failed.
+over. What has failed stays failed, but for a condition that was not met.
 """
 
 from __future__ import annotations
@@ -116,6 +116,8 @@ class AwsStaged(NativeStaged):
 
     async def seal(self) -> str:
         """Finish the invisible part."""
+        if self._size and self._blob_name.endswith("/") and not self._backend.honoured.folders:
+            raise Unsupported(f"{self._blob_name}: upstream keeps no bytes under a name that ends in a slash")
         if self._fingerprint is None:
             self._fingerprint = await self._run(self._seal)
         return self._fingerprint
@@ -123,13 +125,14 @@ class AwsStaged(NativeStaged):
     async def publish(self, *, expect: str | None = None) -> Blob:
         """Replace the object."""
         await self.seal()
-        token = await self._run(self._publish_and_note, expect)
+        try:
+            token = await self._run(self._publish, expect)
+        except TokenMismatch:
+            self.running = None  # it may be asked again, with another ``expect``
+            raise
+        # Not before: whoever is cancelled does not know, and what was published stays.
+        self._replaced, self._published = expect, token
         return Blob(name=self._blob_name, size=self._size, token=token)
-
-    def _publish_and_note(self, expect: str | None) -> str:
-        self._replaced = expect
-        self._published = self._publish(expect)
-        return self._published
 
     async def settle(self) -> None:
         """The outcome is in the metadata."""
