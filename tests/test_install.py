@@ -18,9 +18,14 @@ from urllib.request import Request, urlopen
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PLACES = ("backend-aws", "backend-azure", "backend-gcp", "metadata-raft")
+PLACES = ("metadata-raft",)
 """Plugins that hold their place: no code, no entry point."""
-PROJECTS = (".", "core", "plugins/backend-local", *(f"plugins/{place}" for place in PLACES))
+CLOUDS = ("aws", "azure", "gcp")
+PROJECTS = (
+    *(".", "core", "plugins/backend-local"),
+    *(f"plugins/backend-{cloud}" for cloud in CLOUDS),
+    *(f"plugins/{place}" for place in PLACES),
+)
 PATIENCE = 60.0
 """Seconds that the installed server may take to answer."""
 
@@ -69,6 +74,7 @@ def entry_points(wheel: Path) -> str:
 def test_every_distribution_has_a_wheel(wheels):
     assert set(wheels) == {
         *("bleepstore", "bleepstore-core", "bleepstore-backend-local"),
+        *(f"bleepstore-backend-{cloud}" for cloud in CLOUDS),
         *(f"bleepstore-{place}" for place in PLACES),
     }
 
@@ -80,13 +86,15 @@ def test_distributions_without_code_have_metadata_alone(wheels, name):
 
 
 def test_distributions_with_code_are_typed_and_register_their_plugins(wheels):
-    core, local = wheels["bleepstore-core"], wheels["bleepstore-backend-local"]
+    core = wheels["bleepstore-core"]
     assert {"bleepstore/py.typed", "bleepstore/hookspecs.py"} <= names(core)
-    assert "bleepstore_backend_local/py.typed" in names(local)
     for plugin in ("admin", "auth", "s3", "sqlite", "upkeep"):
         assert f"\n{plugin} = bleepstore.{plugin}.plugin:plugin" in entry_points(core)
     assert "bleepstore = bleepstore.cli:main" in entry_points(core)
-    assert "local = bleepstore_backend_local.plugin:plugin" in entry_points(local)
+    for backend in ("local", *CLOUDS):
+        wheel = wheels[f"bleepstore-backend-{backend}"]
+        assert f"bleepstore_backend_{backend}/py.typed" in names(wheel)
+        assert f"{backend} = bleepstore_backend_{backend}.plugin:plugin" in entry_points(wheel)
 
 
 def test_no_test_and_no_cloud_sdk_comes_along(environment, wheels):

@@ -268,3 +268,20 @@ def test_pieces_are_read_as_a_file_is(pieces: list[bytes], steps: list[int | tup
             assert step < 0 or len(found) <= step
             at = len(whole) if step < 0 else at + len(found)
         assert body.tell() == at
+
+
+async def test_bytes_under_a_folders_name_are_kept_or_refused(
+    storage: AwsBackend, write: Write, read: Read, upstream_name: str
+) -> None:
+    """Never taken and lost: SeaweedFS answers 200, and has none of them."""
+    target = Target(bucket="bucket", key="folder/")
+    if upstream_name == "seaweedfs":
+        with pytest.raises(Unsupported, match="slash"):
+            await write(b"bytes", target)
+        staged = await write(b"", target)
+        blob = await staged.publish(expect="")
+        assert blob.size == 0
+    else:
+        staged = await write(b"bytes", target)
+        assert await read(await staged.publish(expect="")) == b"bytes"
+    await staged.settle()
