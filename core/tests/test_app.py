@@ -348,7 +348,7 @@ async def test_two_servers_serve_side_by_side_and_end_apart(tmp_path):
         sockets = bind("127.0.0.1", 0)
         port = sockets[0].getsockname()[1]
         configured = settings(tmp_path / name, server=ServerSettings(port=port), buckets=(f"in-{name}",))
-        task = asyncio.create_task(serve(configured, plugins, sockets, ready.set, ends.life))
+        task = asyncio.create_task(serve(configured, plugins, sockets, ready.set, until=ends.life))
         await asyncio.wait_for(ready.wait(), 20)
         running.append((f"http://127.0.0.1:{port}", ends, task))
     (first, first_ends, first_task), (second, second_ends, second_task) = running
