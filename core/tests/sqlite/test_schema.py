@@ -244,8 +244,11 @@ async def test_inline_bytes_are_checked(start_engine: Any, tmp_path: Path) -> No
 # --- the write-ahead log -----------------------------------------------------------------------------------
 
 
-async def test_log_is_bounded_while_readers_come_and_go(start_engine: Any, tmp_path: Path) -> None:
-    """A checkpoint after every 1000 pages, and from then on it begins anew."""
+async def test_log_is_bounded_while_readers_come_and_go(
+    start_engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checkpoint after so many pages, and from then on it begins anew."""
+    monkeypatch.setattr(schema, "CHECKPOINT_PAGES", 1000)
     engine, worker = await start_engine(), await start_engine()
     store = store_of(engine)
     bucket = await store.make_bucket()
@@ -269,6 +272,7 @@ async def test_log_that_a_long_read_made_grow_is_given_back(
     start_engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(schema, "LOG_BYTES", 1_000_000)
+    monkeypatch.setattr(schema, "CHECKPOINT_PAGES", 1000)
     engine = await start_engine()
     store = store_of(engine)
     bucket = await store.make_bucket()
