@@ -88,7 +88,7 @@ def test_distributions_without_code_have_metadata_alone(wheels, name):
 def test_distributions_with_code_are_typed_and_register_their_plugins(wheels):
     core = wheels["bleepstore-core"]
     assert {"bleepstore/py.typed", "bleepstore/hookspecs.py"} <= names(core)
-    for plugin in ("admin", "auth", "s3", "sqlite", "upkeep"):
+    for plugin in ("admin", "auth", "s3", "sqlite", "transfer", "upkeep"):
         assert f"\n{plugin} = bleepstore.{plugin}.plugin:plugin" in entry_points(core)
     assert "bleepstore = bleepstore.cli:main" in entry_points(core)
     for backend in ("local", *CLOUDS):
@@ -107,7 +107,7 @@ def test_no_test_and_no_cloud_sdk_comes_along(environment, wheels):
 
 def test_the_installed_command_lists_its_plugins(environment, tmp_path):
     plugins = json.loads(run(str(environment / "bleepstore"), "plugins", "--json", cwd=tmp_path))
-    assert {plugin["name"] for plugin in plugins} == {"admin", "auth", "s3", "sqlite", "upkeep", "local"}
+    assert {plugin["name"] for plugin in plugins} == {"admin", "auth", "s3", "sqlite", "transfer", "upkeep", "local"}
     assert all(plugin["active"] for plugin in plugins)
 
 

@@ -76,7 +76,7 @@ def test_there_is_help_whatever_is_wrong(run):
         2,
         "",
         "bleepstore: bleepstore.yaml:1: plugins.disabled: no plugin is named 'no-such-plugin'; "
-        "there are admin, auth, s3, sqlite, upkeep, aws, azure, gcp, local\n",
+        "there are admin, auth, s3, sqlite, transfer, upkeep, aws, azure, gcp, local\n",
     )
 
 

@@ -24,6 +24,7 @@ from collections.abc import (
     MutableMapping,
     Sequence,
 )
+from functools import partial
 from itertools import pairwise
 from typing import Any, cast
 
@@ -49,7 +50,7 @@ from bleepstore.operations import Clash, OperationTable
 from bleepstore.plugin import PROJECT, Context, MetadataSpec, StorageSpec
 from bleepstore.s3.bucket_names import check_bucket_name
 from bleepstore.settings import Settings
-from bleepstore.storage import StorageBackend, StorageFault
+from bleepstore.storage import StorageBackend, StorageFault, StoreMismatch
 from bleepstore.upkeep.events import delivery
 
 Scope = MutableMapping[str, Any]
@@ -83,13 +84,13 @@ class App:
         """Open the engines and make ready for requests. Raises :class:`StartFailed`."""
         await self._or_stop(self._start)
 
-    async def open(self) -> None:
+    async def open(self, *, create: bool = False, claim: bool = False) -> None:
         """Open the engines and nothing else, for a command. Raises :class:`StartFailed`."""
         engine = self._settings.metadata.engine
         path = getattr(self._settings.sections.get(f"metadata.{engine}"), "path", None)
-        if path is not None and not path.exists():
+        if path is not None and not create and not path.exists():
             raise StartFailed(f"{path}: there is no store")  # and a wrong path shall not make one
-        await self._or_stop(self._open)
+        await self._or_stop(partial(self._open, claim=claim))
 
     async def _or_stop(self, start: Callable[[], Awaitable[object]]) -> None:
         try:
@@ -101,10 +102,26 @@ class App:
             await self.stop()
             raise
 
-    async def _open(self) -> None:
+    async def _open(self, *, claim: bool) -> None:
         metadata, storage = self._build_engines()
+        await self._start_engines(metadata, storage, claim=claim)
+
+    async def _start_engines(
+        self, metadata: MetadataEngine, storage: StorageBackend, *, claim: bool = False
+    ) -> None:
+        """Open both. Raises StoreMismatch, with what can be done about it."""
         await metadata.start()
-        await storage.start(metadata.store_id, fresh=metadata.fresh)
+        if claim and not isinstance(storage, NativeBackend):
+            raise StartFailed("--claim is for what is upstream, and this backend has no upstream")
+        if claim and metadata.fresh:  # else it was claimed before, or is not to be
+            await cast(NativeBackend, storage).claim(metadata.store_id)
+        try:
+            await storage.start(metadata.store_id, fresh=metadata.fresh)
+        except StoreMismatch as error:
+            if not (metadata.fresh and isinstance(storage, NativeBackend)):
+                raise
+            hint = "if the metadata of that store is lost, `bleepstore import --claim` makes it anew"
+            raise StartFailed(f"{error}; {hint}") from error
 
     def _build_engines(self) -> tuple[MetadataEngine, StorageBackend]:
         settings, context = self._settings, self._context()
@@ -130,8 +147,7 @@ class App:
         metadata, storage = self._build_engines()
         services = self.services
         table = OperationTable(self._all("operations", context=context))
-        await metadata.start()
-        await storage.start(metadata.store_id, fresh=metadata.fresh)
+        await self._start_engines(metadata, storage)
         await self._create_buckets(services)
         self._hooked = True
         for name, start in self._hooks("start"):
@@ -276,13 +292,16 @@ def create_app(settings: Settings, plugins: Plugins | None = None) -> App:
 
 
 @contextlib.asynccontextmanager
-async def open_store(settings: Settings, plugins: Plugins) -> AsyncIterator[Services]:
+async def open_store(
+    settings: Settings, plugins: Plugins, *, create: bool = False, claim: bool = False
+) -> AsyncIterator[Services]:
     """The engines of a configuration, for a command: no hook is called, no task runs.
 
+    ``create``: a store that is not there is made. ``claim``: fresh metadata takes over what is upstream.
     Raises :class:`StartFailed`, also while a server has them open.
     """
     app = App(settings, plugins.manager)
-    await app.open()
+    await app.open(create=create, claim=claim)
     try:
         yield app.services
     finally:

@@ -19,7 +19,7 @@ from bleepstore import hookspecs
 from bleepstore.plugin import API_VERSION, PROJECT
 from bleepstore.settings import Settings
 
-BUILT_INS = ("admin", "auth", "s3", "sqlite", "upkeep")
+BUILT_INS = ("admin", "auth", "s3", "sqlite", "transfer", "upkeep")
 """Plugins of the core itself, registered first."""
 COMMANDS = ("serve", "presign", "plugins", "config", "conformance", "plugin")
 """Commands of the core itself."""

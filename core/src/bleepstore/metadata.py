@@ -452,7 +452,11 @@ class MetadataEngine(ABC):
     async def events(self, sink: str, limit: int) -> Sequence[Event]:
         """Events after the sink's cursor (moved by ``MoveCursor``), oldest first."""
 
-    # scrub
+    # scrub, rescan, export
+
+    async def all_buckets(self, *, after: str, limit: int) -> Listing[BucketRecord]:
+        """Buckets of everybody with names that sort after ``after``."""
+        raise MetadataUnavailable("the metadata engine cannot list the buckets of everybody")
 
     @abstractmethod
     def blobs(self, endings: range = ENDINGS) -> AsyncIterator[Blob]:

@@ -32,7 +32,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bleepstore.storage import Blob, StagedBlob, StorageBackend, Target
+from bleepstore.storage import Blob, StagedBlob, StorageBackend, Target, Unsupported
 
 RESERVED = ".bleepstore"
 """First segment of upstream names that are bookkeeping. No bucket can be called so."""
@@ -169,6 +169,13 @@ class NativeBackend(StorageBackend, ABC):
     @abstractmethod
     async def stat(self, name: str) -> UpstreamObject | None:
         """What upstream holds now under a blob's name; ``None`` where there is nothing."""
+
+    async def claim(self, store_id: str) -> None:
+        """Make what is upstream that of another store, before :meth:`start`; its own metadata is lost.
+
+        Only the bookkeeping changes. Raises Unsupported where a backend cannot.
+        """
+        raise Unsupported("the backend cannot take over another store's objects")
 
     @abstractmethod
     def buckets(self) -> AsyncIterator[str]:

@@ -19,5 +19,9 @@ class TestSqlite(PluginHygiene):
     name = "sqlite"
 
 
+class TestTransfer(PluginHygiene):
+    name = "transfer"
+
+
 class TestUpkeep(PluginHygiene):
     name = "upkeep"

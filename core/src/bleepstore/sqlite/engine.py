@@ -242,6 +242,10 @@ class SqliteEngine(MetadataEngine):
         """A page of buckets."""
         return await self._reader.list_buckets(owner, prefix, after, limit)
 
+    async def all_buckets(self, *, after: str, limit: int) -> Listing[BucketRecord]:
+        """A page of everybody's buckets."""
+        return await self._reader.all_buckets(after, limit)
+
     async def object(
         self, bucket: str, key: str, version: str | None = None, *, data: bool = False
     ) -> tuple[BucketRecord | None, ObjectRecord | None]:

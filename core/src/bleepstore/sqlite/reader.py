@@ -156,6 +156,16 @@ class Reader:
         rows = await self.long(read)
         return Listing(entries=[bucket_record(row) for row in rows[:limit]], truncated=len(rows) > limit)
 
+    async def all_buckets(self, after: str, limit: int) -> Listing[BucketRecord]:
+        """A page of everybody's buckets."""
+
+        def read(db: sqlite3.Connection) -> list[Any]:
+            sql = f"SELECT {BUCKET_COLUMNS} FROM buckets b WHERE name > ? ORDER BY name LIMIT ?"
+            return db.execute(sql, (after, limit + 1)).fetchall()
+
+        rows = await self.long(read)
+        return Listing(entries=[bucket_record(row) for row in rows[:limit]], truncated=len(rows) > limit)
+
     async def list_objects(
         self, bucket: int, prefix: str, delimiter: str, after: str, limit: int
     ) -> Listing[ObjectEntry]:

@@ -276,6 +276,10 @@ class NativeMemoryBackend(NativeBackend):
         upstream.store_id = store_id
         await self.reach("start answered")
 
+    async def claim(self, store_id: str) -> None:
+        """Take over what is there."""
+        self.upstream.store_id = store_id
+
     async def stop(self) -> None:
         """What was being written is gone with its process."""
         for name in self.writes:

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import AsyncIterator
 from typing import Any
 
 from bleepstore.metadata import MetadataUnavailable
 from bleepstore.storage import StorageFault
+from bleepstore.terminal import Line, complain
 from bleepstore.upkeep.scrub import Finding, Scrub
 from bleepstore.upkeep.texts import as_json, describe, summary, totals_as_json
 
 CLEAN, FOUND, CANNOT = 0, 1, 2
 """Exit codes."""
-TICK = 0.5
-"""Seconds between two updates of the progress line."""
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -45,55 +41,20 @@ async def _run(options: Namespace) -> int:
 
 
 async def _scrub(options: Namespace, services: Any) -> int:
-    line = _Line(shown=sys.stderr.isatty())
-
-    def say(text: str) -> None:
-        line.clear()
-        sys.stdout.write(f"{text}\n")
-        sys.stdout.flush()
+    line = Line()
 
     def report(finding: Finding) -> None:
-        say(json.dumps(as_json(finding)) if options.json else describe(finding))
+        line.say(json.dumps(as_json(finding)) if options.json else describe(finding))
 
     scrub = Scrub(
         services, report, read=not options.quick, quarantine=options.quarantine, trash=options.trash
     )
-    async with _ticking(scrub, line):
+    async with line.ticking(lambda: f"{scrub.progress:4.0%}  {summary(scrub.totals)}"):
         await scrub.run()
-    say(json.dumps(totals_as_json(scrub.totals)) if options.json else summary(scrub.totals))
+    line.say(json.dumps(totals_as_json(scrub.totals)) if options.json else summary(scrub.totals))
     return CLEAN if scrub.totals.clean else FOUND
 
 
-class _Line:
-    """The progress line of a terminal."""
-
-    def __init__(self, *, shown: bool) -> None:
-        self._shown = shown
-
-    def show(self, text: str) -> None:
-        if self._shown:
-            sys.stderr.write(f"\r{text}\x1b[K")
-            sys.stderr.flush()
-
-    def clear(self) -> None:
-        self.show("")
-
-
-@contextlib.asynccontextmanager
-async def _ticking(scrub: Scrub, line: _Line) -> AsyncIterator[None]:
-    async def tick() -> None:
-        while True:
-            line.show(f"{scrub.progress:4.0%}  {summary(scrub.totals)}")
-            await asyncio.sleep(TICK)
-
-    ticking = asyncio.create_task(tick(), name="progress")
-    try:
-        yield
-    finally:
-        ticking.cancel()
-        line.clear()
-
-
 def _cannot(text: str) -> int:
-    sys.stderr.write(f"bleepstore: {' '.join(text.splitlines())}\n")
+    complain(text)
     return CANNOT

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from bleepstore.metadata import Holder
+from bleepstore.terminal import printable
 from bleepstore.upkeep.scrub import Finding, Kind, Totals
 
 SHOWN = 5
@@ -15,13 +16,13 @@ MIB = 1024 * 1024
 
 def describe(finding: Finding) -> str:
     """One line: what, whose, why, and where it is now."""
-    text = f"{finding.kind.value} {_printable(finding.blob)}"
+    text = f"{finding.kind.value} {printable(finding.blob)}"
     if finding.holders:
         shown = ", ".join(map(_holder, finding.holders[:SHOWN]))
         more = len(finding.holders) - SHOWN
         text += f" of {shown}" + (f" and {more} more" if more > 0 else "")
-    text += f": {_printable(finding.detail)}"
-    return text + (f"; moved to {_printable(finding.moved)}" if finding.moved is not None else "")
+    text += f": {printable(finding.detail)}"
+    return text + (f"; moved to {printable(finding.moved)}" if finding.moved is not None else "")
 
 
 def summary(totals: Totals) -> str:
@@ -52,10 +53,5 @@ def totals_as_json(totals: Totals) -> dict[str, Any]:
 
 
 def _holder(holder: Holder) -> str:
-    text = f"{holder.bucket}/{_printable(holder.key)}"
+    text = f"{holder.bucket}/{printable(holder.key)}"
     return text + (f" (upload {holder.upload})" if holder.upload is not None else "")
-
-
-def _printable(text: str) -> str:
-    """A key can hold anything: what would move a terminal's cursor is written as an escape."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -128,6 +128,21 @@ class BucketTests(KitBase):
             for limit in (1, 2, 3, len(wanted) or 1, 1000):
                 assert await self._walk(store, prefix, limit) == wanted, (prefix, limit)
 
+    async def test_buckets_of_everybody_are_listed_by_page(self, store: Store) -> None:
+        """For an engine that has ``all_buckets``: each bucket once, in order, whoever owns it."""
+        names = ["a", "ab-of-another", "abc", "b"]
+        for name in reversed(names):
+            await store.make_bucket(name, owner="another" if "another" in name else OWNER)
+        for limit in (1, 2, 1000):
+            found: list[str] = []
+            while True:
+                page = await store.engine.all_buckets(after=found[-1] if found else "", limit=limit)
+                assert len(page.entries) <= limit
+                found += [entry.name for entry in page.entries if isinstance(entry, BucketRecord)]
+                if not page.truncated:
+                    break
+            assert found == names
+
     async def _walk(self, store: Store, prefix: str, limit: int) -> list[str]:
         found: list[str] = []
         while True:

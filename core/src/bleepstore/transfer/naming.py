@@ -1,0 +1,52 @@
+"""What can be a bucket or a key here, and buckets that are made where they are missing."""
+
+from __future__ import annotations
+
+from bleepstore.commands import CreateBucket
+from bleepstore.errors import S3Error
+from bleepstore.exchange import Services
+from bleepstore.http.address import check_key
+from bleepstore.metadata import BucketRecord, Reason, Refused
+from bleepstore.s3.bucket_names import is_bucket_name
+from bleepstore.transfer.console import CannotRun, Report
+
+
+def is_key(key: str) -> bool:
+    """Whether an object can be called so."""
+    try:
+        key.encode()
+        check_key(key)
+    except (UnicodeEncodeError, S3Error):
+        return False
+    return key != ""
+
+
+def wanted(name: str, only: list[str], report: Report) -> bool:
+    """Whether a bucket that was found is to be looked at; a name that none can have is told."""
+    if only and name not in only:
+        return False
+    if is_bucket_name(name):
+        return True
+    report.tell("unusable", name, "", "no bucket can have this name: it is passed by")
+    return False
+
+
+async def bucket_of(services: Services, name: str, *, make: bool) -> BucketRecord | None:
+    """The bucket of a name; where it is missing it is made for the first account. Raises CannotRun."""
+    bucket = await services.metadata.bucket(name)
+    if bucket is not None or not make:
+        return bucket
+    command = CreateBucket(
+        id=services.new_id(),
+        at=services.clock(),
+        name=name,
+        owner=services.accounts.first.id,
+        region=services.settings.server.region,
+    )
+    try:
+        made: BucketRecord = await services.metadata.apply(command)
+    except Refused as refused:
+        if refused.reason is not Reason.BUCKET_EXISTS:
+            raise
+        raise CannotRun(f"bucket {name}: {refused.reason.value}") from refused
+    return made
