@@ -1,114 +1,31 @@
 """A small Cloud Storage on a port, strict about generations, which fails as it is told.
 
-A fault is armed for the next so many requests that it fits; everything else goes to the service, which
-is in ``gcp_service``.
+Faults are those of ``faulty_http`` and some of its own; the service behind them is in ``gcp_service``.
 """
 
 import json
 import re
-import socket
-import struct
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
+from faulty_http import Act, Answer, Faults, Request, listening, passed_on
 from gcp_service import Held, Refused, Service
 
-Answer = tuple[int, dict[str, str], bytes]
-"""Status, headers, body."""
 JSON = {"content-type": "application/json; charset=UTF-8"}
 
 
 @dataclass
-class Request:
-    """One request that came, and how it is answered."""
-
-    method: str
-    target: str
-    headers: dict[str, str]
-    body: bytes
-    handler: BaseHTTPRequestHandler
-    stub: "Stub"
-
-    @property
-    def query(self) -> dict[str, str]:
-        return dict(parse_qsl(urlsplit(self.target).query, keep_blank_values=True))
-
-    def answer(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
-        self.handler.send_response(status)
-        for name, value in ({"content-length": str(len(body))} | dict(headers)).items():
-            self.handler.send_header(name, value)
-        self.handler.end_headers()
-        self.handler.wfile.write(body)
-
-    def serve(self) -> Answer:
-        """Ask the service."""
-        try:
-            with self.stub.service.lock:
-                return _serve(self)
-        except Refused as error:
-            return error_of(error.status, error.reason, str(error))
-
-    def cut(self) -> None:
-        """Reset the connection."""
-        linger = struct.pack("ii", 1, 0)
-        self.handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        self.handler.connection.close()
-        self.handler.close_connection = True
-
-
-Act = Callable[[Request], None]
-"""What a fault does with a request, instead of serving it."""
-
-
-@dataclass
-class Stub:
-    """What was armed, and what came."""
+class Stub(Faults):
+    """What was armed, what came, and the service itself."""
 
     service: Service = field(default_factory=Service)
-    endpoint: str = ""
-    seen: list[Request] = field(default_factory=list)
-    connections: list[socket.socket] = field(default_factory=list)
-    """All that were ever made."""
-    released: threading.Event = field(default_factory=threading.Event)
-    _armed: list[tuple[Act, list[int], dict[str, str]]] = field(default_factory=list)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def arm(self, act: Act, *, times: int = 1, **like: str) -> None:
-        """Do this with the next requests of a ``method``, with a ``target`` or a ``header`` in them."""
-        self._armed.append((act, [times], like))
-
-    def disarm(self) -> None:
-        """Forget what has been armed and not come."""
-        self._armed.clear()
-
-    def take(self, request: Request) -> Act:
-        with self._lock:
-            self.seen.append(request)
-            for act, times, like in self._armed:
-                if times[0] and _fits(request, **like):
-                    times[0] -= 1
-                    return act
-        return served
-
-
-def _fits(request: Request, method: str = "", target: str = "", header: str = "") -> bool:
-    return (
-        (not method or request.method == method)
-        and target in unquote(request.target)
-        and (not header or header in request.headers)
-    )
 
 
 # --- what can be done with a request ----------------------------------------------------------------
-
-
-def served(request: Request) -> None:
-    request.answer(*request.serve())
 
 
 def refused(status: int, reason: str = "") -> Act:
@@ -116,33 +33,9 @@ def refused(status: int, reason: str = "") -> Act:
     return lambda request: request.answer(*error_of(status, reason, "so armed"))
 
 
-def reset(request: Request) -> None:
-    request.cut()
-
-
-def lost(request: Request) -> None:
-    """Done, but nobody hears of it."""
-    request.serve()
-    request.cut()
-
-
-def silent(request: Request) -> None:
-    """Never answered."""
-    request.stub.released.wait(60)
-    request.cut()
-
-
-def cut_off(request: Request) -> None:
-    """Half of the body, then a reset."""
-    status, headers, body = request.serve()
-    request.answer(status, {"content-length": str(len(body)), **headers}, body[: len(body) // 2])
-    request.handler.wfile.flush()
-    request.cut()
-
-
 def spoilt(request: Request) -> None:
     """One bit of the body is another."""
-    status, headers, body = request.serve()
+    status, headers, body = request.forward()
     request.answer(status, headers, bytes([body[0] ^ 1]) + body[1:])
 
 
@@ -153,27 +46,7 @@ def shortened(request: Request) -> None:
     request.body = request.body[: 256 * 1024]
     request.headers["content-range"] = f"bytes {start}-{start + len(request.body) - 1}/*"
     request.headers.pop("x-goog-hash", None)
-    served(request)
-
-
-def after(first: Callable[[], object]) -> Act:
-    """Something happens, then the request is served."""
-
-    def act(request: Request) -> None:
-        first()
-        served(request)
-
-    return act
-
-
-def then(second: Callable[[], object], *, act: Act = lost) -> Act:
-    """The request is done as ``act`` does it, and something happens."""
-
-    def both(request: Request) -> None:
-        act(request)
-        second()
-
-    return both
+    passed_on(request)
 
 
 # --- the JSON API -----------------------------------------------------------------------------------
@@ -194,26 +67,34 @@ def error_of(status: int, reason: str, message: str) -> Answer:
     )
 
 
-def _serve(request: Request) -> Answer:
-    service, path, query = request.stub.service, urlsplit(request.target).path, request.query
+def _ask(service: Service, request: Request) -> Answer:
+    try:
+        with service.lock:
+            return _serve(service, request)
+    except Refused as error:
+        return error_of(error.status, error.reason, str(error))
+
+
+def _serve(service: Service, request: Request) -> Answer:
+    path, query = urlsplit(request.target).path, request.query
     if path == "/storage/v1/b" and request.method == "POST":
         name = json.loads(request.body)["name"]
         service.buckets.setdefault(name, {})
         return _said({"kind": "storage#bucket", "name": name})
     if "upload_id" in query:
-        return _resume(request, query["upload_id"])
+        return _resume(service, request, query["upload_id"])
     if found := _OBJECT.fullmatch(path):
-        return _object(request, [part and unquote(part) for part in found.groups()])
+        return _object(service, request, [part and unquote(part) for part in found.groups()])
     if found := _BUCKET.fullmatch(path):
         bucket = unquote(found[2])
         if found[1]:
-            return _upload(request, bucket)
+            return _upload(service, request, bucket)
         return _said(service.list(bucket, query))
     raise Refused(404, "notFound", f"There is nothing at {path}")
 
 
-def _object(request: Request, parts: list[Any]) -> Answer:
-    service, query = request.stub.service, request.query
+def _object(service: Service, request: Request, parts: list[Any]) -> Answer:
+    query = request.query
     bucket, name, compose, *target = parts
     given = json.loads(request.body) if request.body else {}
     if compose:
@@ -256,13 +137,13 @@ def _media(request: Request, held: Held) -> Answer:
     return 206, headers, held.data[start : end + 1]
 
 
-def _upload(request: Request, bucket: str) -> Answer:
-    service, query = request.stub.service, request.query
+def _upload(service: Service, request: Request, bucket: str) -> Answer:
+    query = request.query
     if query["uploadType"] == "resumable":
         given = json.loads(request.body)
         given.setdefault("contentType", request.headers.get("x-upload-content-type"))
         session = service.begin(bucket, given, query)
-        place = f"{request.stub.endpoint}/upload/storage/v1/b/{bucket}/o?uploadType=resumable"
+        place = f"{request.faults.endpoint}/upload/storage/v1/b/{bucket}/o?uploadType=resumable"
         return 200, {"location": f"{place}&upload_id={session}"}, b""
     boundary = request.headers["content-type"].partition("boundary=")[2].strip('"').encode()
     _, first, second = request.body.split(b"--" + boundary, 2)
@@ -273,8 +154,7 @@ def _upload(request: Request, bucket: str) -> Answer:
     return _said(service.store(bucket, given["name"], body, given, query))
 
 
-def _resume(request: Request, session: str) -> Answer:
-    service = request.stub.service
+def _resume(service: Service, request: Request, session: str) -> Answer:
     if request.method == "DELETE":
         service.sessions.pop(session, None)
         return 499, {}, b""
@@ -299,46 +179,7 @@ def _said(resource: Mapping[str, Any]) -> Answer:
 @contextmanager
 def strict(bucket: str) -> Iterator[Stub]:
     """Start it, with a bucket."""
-    stub = Stub()
-    stub.service.buckets[bucket] = {}
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True  # headers and body are written one after the other
-
-        def serve(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            request = Request(self.command, self.path, headers, body, self, stub)
-            stub.take(request)(request)
-
-        do_GET = do_PUT = do_DELETE = do_POST = do_PATCH = serve
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = False  # they end with the server, so that no test counts another's connections
-        request_queue_size = 64
-
-        def get_request(self) -> tuple[socket.socket, Any]:
-            connection, address = super().get_request()
-            stub.connections.append(connection)
-            return connection, address
-
-        def handle_error(self, *_: object) -> None:
-            """A client that hung up is what some tests want."""
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        stub.endpoint = f"http://127.0.0.1:{server.server_port}"
-        try:
-            yield stub
-        finally:
-            stub.released.set()
-            server.shutdown()
-            thread.join()
-            for connection in stub.connections:
-                with suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
+    service = Service()
+    service.buckets[bucket] = {}
+    with listening(Stub(partial(_ask, service), service=service)) as stub:
+        yield stub

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
+import native_writes
 import pytest
 from aws import BUCKET, KEYS, UPSTREAMS, Endpoint, settings
 from bleepstore.storage import Blob
@@ -95,11 +96,7 @@ def read(storage: AwsBackend) -> Callable[..., Awaitable[bytes]]:
     """All bytes of a span."""
 
     async def read(blob: Blob, start: int = 0, length: int | None = None) -> bytes:
-        reader = await storage.open(blob, start, length)
-        try:
-            return b"".join([piece async for piece in reader])
-        finally:
-            await reader.close()
+        return await native_writes.read(storage, blob, start, length)
 
     return read
 

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import hashlib
-import secrets
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -11,7 +10,6 @@ from typing import Any
 
 import pytest
 from aws import Endpoint
-from aws_faults import Faults, after, cut_off, faulty, lost, passed_on, refused, reset, said, silent, stalled
 from bleepstore.storage import (
     BackendFailed,
     Blob,
@@ -26,6 +24,8 @@ from bleepstore.storage import (
 )
 from bleepstore.testing.storage import MIB, STORE, random_bytes
 from bleepstore_backend_aws.backend import AwsBackend
+from faulty_http import Faults, after, cut_off, faulty, lost, passed_on, refused, reset, said, silent, stalled
+from native_writes import staged
 
 pytestmark = pytest.mark.anyio
 
@@ -62,9 +62,7 @@ async def storage(
 
 async def stage(storage: AwsBackend, body: bytes = SMALL, key: str = "key") -> Any:
     target = Target(bucket="bucket", key=key, headers={"content-type": "text/plain"}, metadata={"a": "b"})
-    staged = await storage.stage(secrets.token_hex(16), target=target)
-    await staged.write(body)
-    return staged
+    return await staged(storage, body, target)
 
 
 async def put(storage: AwsBackend, body: bytes = SMALL, expect: str | None = None, key: str = "key") -> Blob:

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from aws import BUCKET, Endpoint
-from aws_faults import Faults, Request, faulty, refused
 from bleepstore.storage import BackendFailed, StoreMismatch, Target
 from bleepstore.testing.storage import STORE
 from bleepstore_backend_aws.backend import AwsBackend
+from faulty_http import Faults, Request, faulty, refused
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from azure.storage.blob import ContainerClient
-from azure_faults import Faults, after, cut_off, faulty, lost, refused, reset, said, silent
+from azure_faults import faulty, refused
 from bleepstore.storage import (
     BackendFailed,
     Blob,
@@ -25,6 +25,8 @@ from bleepstore.storage import (
 from bleepstore.testing.storage import MIB, STORE, random_bytes
 from bleepstore_backend_azure.backend import AzureBackend
 from bleepstore_backend_azure.plugin import AzureSettings
+from faulty_http import Faults, after, cut_off, lost, reset, said, silent
+from native_writes import read, staged
 
 pytestmark = pytest.mark.anyio
 
@@ -56,22 +58,12 @@ async def storage(
 
 async def stage(storage: AzureBackend, body: bytes = SMALL) -> Any:
     target = Target(bucket="bucket", key="key", headers={"content-type": "text/plain"}, metadata={"a": "b"})
-    staged = await storage.stage(secrets.token_hex(16), target=target)
-    await staged.write(body)
-    return staged
+    return await staged(storage, body, target)
 
 
 async def put(storage: AzureBackend, body: bytes = SMALL, expect: str | None = None) -> Blob:
     blob: Blob = await (await stage(storage, body)).publish(expect=expect)
     return blob
-
-
-async def read(storage: AzureBackend, blob: Blob) -> bytes:
-    reader = await storage.open(blob)
-    try:
-        return b"".join([piece async for piece in reader])
-    finally:
-        await reader.close()
 
 
 ERRORS = [
@@ -137,7 +129,7 @@ async def test_answer_that_is_lost_after_success_is_no_failure(
     for n in range(2):
         staged = await stage(storage, body + bytes([n]))
         if step != "the last one":
-            faults.arm(lost, method="PUT", query=step)
+            faults.arm(lost, method="PUT", target=step)
         await staged.seal()
         if step == "the last one":
             faults.arm(lost, method="PUT")

@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 from azure.storage.blob import ContainerClient
-from azure_faults import Faults, faulty, refused
+from azure_faults import faulty, refused
 from bleepstore.native import NativePart, NativeUpload
 from bleepstore.storage import Blob, BlobMissing, Target, TokenMismatch, Unavailable, Unsupported
 from bleepstore.testing.storage import MIB, STORE, random_bytes
 from bleepstore_backend_azure import multipart, staging
 from bleepstore_backend_azure.backend import AzureBackend
+from faulty_http import Faults
+from native_writes import read
 
 pytestmark = pytest.mark.anyio
 
@@ -60,11 +62,6 @@ async def complete(
     await staged.settle()
     await storage.abort_upload(upload)
     return blob
-
-
-async def read(storage: AzureBackend, blob: Blob) -> bytes:
-    reader = await storage.open(blob)
-    return b"".join([piece async for piece in reader])
 
 
 def stored(container: ContainerClient) -> list[str]:

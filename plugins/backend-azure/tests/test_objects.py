@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 from azure.storage.blob import ContainerClient, ContentSettings
-from azure_faults import Act, Request, faulty, passed_on
+from azure_faults import faulty
 from bleepstore.native import NativeUpload
 from bleepstore.storage import Blob, Target
 from bleepstore.testing.storage import MIB, STORE, random_bytes
 from bleepstore_backend_azure import backend as backend_module
 from bleepstore_backend_azure.backend import AzureBackend
 from bleepstore_backend_azure.spooling import Buffers
+from faulty_http import holding
+from native_writes import held_in_memory, staged
 
 pytestmark = pytest.mark.anyio
 
@@ -39,20 +41,7 @@ async def storage(make: Callable[..., AzureBackend]) -> AsyncIterator[AzureBacke
 
 async def stage(storage: AzureBackend, body: bytes) -> Any:
     target = Target(bucket="bucket", key="a/key", headers=HEADERS, metadata={"with-dash": "é", "plain": "v"})
-    staged = await storage.stage(secrets.token_hex(16), target=target)
-    await staged.write(body)
-    return staged
-
-
-def holding(come: threading.Event, go: threading.Event) -> Act:
-    """Tell that a request has come, and pass it on when told."""
-
-    def act(request: Request) -> None:
-        come.set()
-        go.wait(30)
-        passed_on(request)
-
-    return act
+    return await staged(storage, body, target)
 
 
 @pytest.mark.parametrize("body", [b"small", LARGE], ids=["small", "large"])
@@ -131,13 +120,6 @@ async def test_blocks_of_large_parts_are_larger(storage: AzureBackend):
     for size, block in ((None, 1), (5 * MIB, 1), (5 * MIB + 1, 2), (20 * MIB, 4), (5 << 30, 4)):
         part = await storage.stage_part(upload, 1, secrets.token_hex(16), size=size)
         assert part._block == block * MIB
-
-
-async def held_in_memory(storage: AzureBackend, size: int) -> None:
-    """Wait until so much is: a thread lets go of a call a moment after it was answered."""
-    async with asyncio.timeout(10):
-        while sum(storage.buffers._out.values()) != size:
-            await asyncio.sleep(0.001)
 
 
 async def test_write_holds_one_block_while_memory_is_scarce(make: Callable[..., AzureBackend], emulator: str):

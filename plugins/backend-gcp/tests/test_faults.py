@@ -22,8 +22,10 @@ from bleepstore.storage import (
 )
 from bleepstore.testing.storage import MIB, STORE, random_bytes
 from bleepstore_backend_gcp.backend import GcpBackend
+from faulty_http import Act, after, cut_off, lost, reset, silent, then
 from gcp import BUCKET
-from gcp_stub import Act, Stub, after, cut_off, lost, refused, reset, shortened, silent, spoilt, then
+from gcp_stub import Stub, refused, shortened, spoilt
+from native_writes import read, staged
 
 pytestmark = pytest.mark.anyio
 
@@ -54,22 +56,12 @@ def target(**metadata: str) -> Target:
 
 
 async def stage(storage: GcpBackend, body: bytes = SMALL) -> Any:
-    staged = await storage.stage(secrets.token_hex(16), target=target())
-    await staged.write(body)
-    return staged
+    return await staged(storage, body, target())
 
 
 async def put(storage: GcpBackend, body: bytes = SMALL, expect: str | None = None) -> Blob:
     blob: Blob = await (await stage(storage, body)).publish(expect=expect)
     return blob
-
-
-async def read(storage: GcpBackend, blob: Blob) -> bytes:
-    reader = await storage.open(blob)
-    try:
-        return b"".join([piece async for piece in reader])
-    finally:
-        await reader.close()
 
 
 def stored(stub: Stub) -> list[str]:
@@ -301,7 +293,7 @@ async def test_session_that_is_gone_fails_the_write_and_leaves_nothing(
 async def test_bytes_that_change_on_the_way_are_refused(storage: GcpBackend, stub: Stub):
     def change(request: Any) -> None:
         request.body = request.body.replace(b"small", b"smell")
-        request.answer(*request.serve())
+        request.answer(*request.forward())
 
     stub.arm(change, method="POST")
     with pytest.raises(BackendFailed):
@@ -310,7 +302,7 @@ async def test_bytes_that_change_on_the_way_are_refused(storage: GcpBackend, stu
 
     def change_chunk(request: Any) -> None:
         request.body = b"!" + request.body[1:]
-        request.answer(*request.serve())
+        request.answer(*request.forward())
 
     stub.arm(change_chunk, method="PUT")
     staged = await stage(storage, LARGE)

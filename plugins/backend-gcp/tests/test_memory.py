@@ -11,26 +11,15 @@ from bleepstore.storage import Target
 from bleepstore.testing.storage import MIB, STORE, random_bytes
 from bleepstore_backend_gcp.backend import GcpBackend
 from bleepstore_backend_gcp.spooling import Buffers
-from gcp_stub import Act, Request, Stub, served
+from faulty_http import holding
+from gcp_stub import Stub
+from native_writes import held_in_memory, staged
 
 pytestmark = pytest.mark.anyio
 
 
-def holding(come: threading.Event, go: threading.Event) -> Act:
-    """Tell that a request has come, and serve it when told."""
-
-    def act(request: Request) -> None:
-        come.set()
-        go.wait(30)
-        served(request)
-
-    return act
-
-
 async def stage(storage: GcpBackend, body: bytes) -> Any:
-    staged = await storage.stage(secrets.token_hex(16), target=Target(bucket="bucket", key="key"))
-    await staged.write(body)
-    return staged
+    return await staged(storage, body, Target(bucket="bucket", key="key"))
 
 
 @pytest.mark.parametrize("body", [b"new", random_bytes(2 * MIB + 1)], ids=["small", "large"])
@@ -56,13 +45,6 @@ async def test_write_that_is_cancelled_while_it_is_published_leaves_what_it_publ
     assert found.fingerprint == fingerprint
     assert len(stub.service.names("upstream")) == 2
     await storage.stop()
-
-
-async def held_in_memory(storage: GcpBackend, size: int) -> None:
-    """Wait until so much is: a thread lets go of a call a moment after it was answered."""
-    async with asyncio.timeout(10):
-        while sum(storage.buffers._out.values()) != size:
-            await asyncio.sleep(0.001)
 
 
 async def test_write_holds_one_buffer_while_memory_is_scarce(make: Callable[..., GcpBackend], stub: Stub):

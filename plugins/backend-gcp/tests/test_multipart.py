@@ -18,10 +18,12 @@ from bleepstore.storage import (
 from bleepstore.testing.storage import MIB, STORE, random_bytes
 from bleepstore_backend_gcp import multipart, objects
 from bleepstore_backend_gcp.backend import GcpBackend
+from faulty_http import lost, reset
 from gcp import BUCKET, client
-from gcp_stub import Stub, lost, refused, reset
+from gcp_stub import Stub, refused
 from hypothesis import given
 from hypothesis import strategies as st
+from native_writes import read
 
 pytestmark = pytest.mark.anyio
 
@@ -72,11 +74,6 @@ async def complete(
     assert (found.fingerprint, found.token, found.size) == (fingerprint, blob.token, blob.size)
     await staged.settle()
     return blob
-
-
-async def read(storage: GcpBackend, blob: Blob) -> bytes:
-    reader = await storage.open(blob)
-    return b"".join([piece async for piece in reader])
 
 
 def stored(stub: Stub) -> list[str]:

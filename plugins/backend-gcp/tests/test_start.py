@@ -12,8 +12,9 @@ from bleepstore.testing.storage import MIB, STORE, random_bytes
 from bleepstore_backend_gcp import calls
 from bleepstore_backend_gcp.backend import GcpBackend
 from bleepstore_backend_gcp.plugin import GcpSettings
+from faulty_http import after
 from gcp import BUCKET, client
-from gcp_stub import Stub, after
+from gcp_stub import Stub
 from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import DefaultCredentialsError
 
