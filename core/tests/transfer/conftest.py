@@ -106,6 +106,10 @@ class Place:
 
         return self.do(read)
 
+    def rows(self, bucket: str) -> dict[str, ObjectRecord]:
+        """The rows of a bucket by key."""
+        return {key: found for key in self.keys(bucket) if (found := self.row(bucket, key)) is not None}
+
     def keys(self, bucket: str) -> list[str]:
         """The keys of a bucket, in order."""
         from bleepstore.transfer.listing import all_rows
@@ -142,6 +146,12 @@ def make_place(tmp_path: Path, upstream: Upstream, monkeypatch: pytest.MonkeyPat
         return Place(tmp_path / name, backend, upstream, monkeypatch)
 
     return make
+
+
+@pytest.fixture(params=["local", "cloud"])
+def place(request: pytest.FixtureRequest, make_place: Callable[..., Place]) -> Place:
+    """A store over each kind of backend."""
+    return make_place(backend=request.param)
 
 
 @pytest.fixture

@@ -50,6 +50,14 @@ class Report:
     def tell(self, kind: str, bucket: str, key: str, detail: str, **more: Any) -> None:
         """A line about something that is not as it should be."""
         self.found[kind] = self.found.get(kind, 0) + 1
+        self._say(kind, bucket, key, detail, more)
+
+    def note(self, kind: str, bucket: str, key: str, detail: str, **more: Any) -> None:
+        """A line about something that is worth knowing, and as it should be."""
+        self.count(kind)
+        self._say(kind, bucket, key, detail, more)
+
+    def _say(self, kind: str, bucket: str, key: str, detail: str, more: dict[str, Any]) -> None:
         if self.json:
             self.line.say(json.dumps({"kind": kind, "bucket": bucket, "key": key, "detail": detail, **more}))
         else:

@@ -1,28 +1,42 @@
 """``bleepstore import``: objects that are somewhere already come in.
 
 Without a source they are upstream of a gateway, written by others before it was there, or of a
-store whose metadata is lost: rows are made for them, and nothing is copied.
+store whose metadata is lost: rows are made for them, and nothing is copied. From a source they are
+copied, whatever the backend. What is here already is known by its row, so that a run that was cut off
+goes on where it was.
 """
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from functools import partial
+from pathlib import Path
 
 from bleepstore.exchange import Services
 from bleepstore.metadata import BucketRecord
 from bleepstore.native import UpstreamObject
-from bleepstore.transfer.console import CannotRun, Report, add_json, for_each, run_on_store
+from bleepstore.s3.bucket_names import is_bucket_name
+from bleepstore.terminal import complain
+from bleepstore.transfer import endpoint
+from bleepstore.transfer.console import CANNOT, CannotRun, Report, add_json, for_each, run_on_store
+from bleepstore.transfer.intake import Intake
+from bleepstore.transfer.naming import bucket_of
+from bleepstore.transfer.sources import Item, Source
+from bleepstore.transfer.tree_source import TreeSource
 from bleepstore.transfer.upstream import Upstream, is_same
 from bleepstore.upkeep.rounds import resolve_intents
 
 
 def configure(parser: ArgumentParser) -> None:
     """The options."""
+    text = "a directory with a folder for each bucket, or s3://[BUCKET[/PREFIX]] (default: what is upstream)"
+    parser.add_argument("source", nargs="?", metavar="SOURCE", help=text)
     parser.add_argument(
         "--bucket", action="append", default=[], metavar="NAME", help="only this bucket (repeatable)"
     )
     parser.add_argument("--prefix", default="", metavar="TEXT", help="only keys that begin so")
+    parser.add_argument("--into", metavar="NAME", help="SOURCE is what one bucket is to hold: this one")
+    endpoint.add_options(parser)
     parser.add_argument("--overwrite", action="store_true", help="also what differs from what is here")
     parser.add_argument("--verify", action="store_true", help="read everything again and compare digests")
     parser.add_argument("--dry-run", action="store_true", help="change nothing, and say what would be done")
@@ -33,19 +47,81 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Import, print, and return the exit code."""
+    try:
+        _check(options)
+    except CannotRun as error:
+        complain(str(error))
+        return CANNOT
     store = partial(options.open_store, create=True, claim=options.claim)
     return run_on_store(options, store, partial(_import, options))
 
 
+def _check(options: Namespace) -> None:
+    """A source that was given as the data directory must not become one. Raises CannotRun."""
+    folder: Path | None = options.directory
+    if folder is None or options.source is not None:
+        return
+    if str(folder).startswith("s3:/"):
+        raise CannotRun("name the data directory first: bleepstore import DIR s3://...")
+    if folder.exists() and (not folder.is_dir() or _is_something_else(folder)):
+        text = "is no data directory; to import from it, name that first"
+        raise CannotRun(f"{folder}: {text}: bleepstore import DIR {folder}")
+
+
+def _is_something_else(folder: Path) -> bool:
+    return not (folder / "metadata.db").exists() and any(folder.iterdir())
+
+
 async def _import(options: Namespace, services: Services, report: Report) -> None:
-    if services.gateway is None:
-        raise CannotRun("this backend holds nothing but what was written through here: name a source")
-    if not options.dry_run:
+    if options.into is not None and not is_bucket_name(options.into):
+        raise CannotRun(f"--into {options.into}: no bucket can have this name")
+    if services.gateway is not None and not options.dry_run:
         await resolve_intents(services)
-    upstream = Upstream(services, services.gateway, report, options.bucket)
-    async for name in upstream.buckets():
-        bucket = await upstream.bucket(name, make=not options.dry_run)
-        await for_each(upstream.objects(name, options.prefix), partial(_adopt, options, upstream, bucket))
+    if options.source is not None:
+        await _copy(options, services, report)
+    elif services.gateway is None:
+        raise CannotRun("this backend holds nothing but what was written through here: name a source")
+    elif options.into is not None:
+        raise CannotRun("--into is for a SOURCE: what is upstream has its bucket already")
+    else:
+        upstream = Upstream(services, services.gateway, report, options.bucket)
+        async for name in upstream.buckets():
+            bucket = await upstream.bucket(name, make=not options.dry_run)
+            await for_each(upstream.objects(name, options.prefix), partial(_adopt, options, upstream, bucket))
+
+
+async def _copy(options: Namespace, services: Services, report: Report) -> None:
+    """Copy what is in a source."""
+    source = _source(options, report)
+    intake = Intake(
+        services,
+        source,
+        report,
+        overwrite=options.overwrite,
+        verify=options.verify,
+        dry_run=options.dry_run,
+    )
+    buckets: dict[str, BucketRecord | None] = {}
+
+    async def take(item: Item) -> None:
+        bucket = buckets.get(item.bucket)
+        if bucket is None:
+            bucket = await bucket_of(services, item.bucket, make=not options.dry_run)
+            buckets[item.bucket] = bucket
+        await intake.take(bucket, item)
+
+    await for_each(source.items(options.bucket, options.prefix), take, at_once=endpoint.AT_ONCE)
+
+
+def _source(options: Namespace, report: Report) -> Source:
+    if not options.source.startswith(endpoint.SCHEME):
+        return TreeSource(Path(options.source), options.into, report)
+    place = endpoint.place_of(options.source)
+    if place.bucket is None and options.into is not None:
+        raise CannotRun("--into takes one bucket: s3://BUCKET")
+    from bleepstore.transfer.endpoint_source import EndpointSource
+
+    return EndpointSource(endpoint.Endpoint(options), place, options.into, report)
 
 
 async def _adopt(

@@ -8,7 +8,7 @@ from bleepstore.exchange import Services
 from bleepstore.http.address import check_key
 from bleepstore.metadata import BucketRecord, Reason, Refused
 from bleepstore.s3.bucket_names import is_bucket_name
-from bleepstore.transfer.console import CannotRun, Report
+from bleepstore.transfer.console import Report
 
 
 def is_key(key: str) -> bool:
@@ -32,7 +32,7 @@ def wanted(name: str, only: list[str], report: Report) -> bool:
 
 
 async def bucket_of(services: Services, name: str, *, make: bool) -> BucketRecord | None:
-    """The bucket of a name; where it is missing it is made for the first account. Raises CannotRun."""
+    """The bucket of a name; where it is missing it is made for the first account."""
     bucket = await services.metadata.bucket(name)
     if bucket is not None or not make:
         return bucket
@@ -48,5 +48,5 @@ async def bucket_of(services: Services, name: str, *, make: bool) -> BucketRecor
     except Refused as refused:
         if refused.reason is not Reason.BUCKET_EXISTS:
             raise
-        raise CannotRun(f"bucket {name}: {refused.reason.value}") from refused
+        return await services.metadata.bucket(name)  # somebody was faster
     return made

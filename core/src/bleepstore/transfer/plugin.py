@@ -26,6 +26,13 @@ class TransferPlugin:
                 store=True,
             ),
             CommandSpec(
+                name="export",
+                help="copy objects out, into a directory or to another S3 endpoint",
+                configure=_configure_export,
+                run=_export,
+                store=True,
+            ),
+            CommandSpec(
                 name="rescan",
                 help="compare the metadata with what is upstream, while no server runs",
                 configure=_configure_rescan,
@@ -43,6 +50,18 @@ def _configure_import(parser: Any) -> None:
 
 def _import(options: Any) -> int:
     from bleepstore.transfer.importing import run
+
+    return run(options)
+
+
+def _configure_export(parser: Any) -> None:
+    from bleepstore.transfer.exporting import configure
+
+    configure(parser)
+
+
+def _export(options: Any) -> int:
+    from bleepstore.transfer.exporting import run
 
     return run(options)
 

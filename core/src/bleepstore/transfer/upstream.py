@@ -12,7 +12,7 @@ from bleepstore.native import UpstreamObject
 from bleepstore.storage import StorageFault
 from bleepstore.transfer.console import Report
 from bleepstore.transfer.naming import bucket_of, is_key, wanted
-from bleepstore.transfer.verifying import fault_of
+from bleepstore.transfer.verifying import fault_of, read
 
 
 class Upstream:
@@ -75,7 +75,7 @@ class Upstream:
         if row is None:
             return
         try:
-            fault = await fault_of(self.services, row, self.report)
+            fault = await fault_of(row, read(self.services, row), self.report)
         except StorageFault as error:
             self.report.tell("unreadable", bucket.name, key, _text(error))
         else:

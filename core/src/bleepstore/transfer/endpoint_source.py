@@ -1,0 +1,126 @@
+"""Another S3 endpoint as a source."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
+from typing import Any
+
+from bleepstore.errors import S3Error
+from bleepstore.http.object_headers import META, user_metadata
+from bleepstore.s3.tagging import object_tags
+from bleepstore.transfer.console import CannotRun, Report
+from bleepstore.transfer.endpoint import Endpoint, Failed, Place
+from bleepstore.transfer.naming import is_key, wanted
+from bleepstore.transfer.sources import PIECE, Item, Opened, Source, Unreadable, attributes_of
+from bleepstore.xml.shapes import Tag
+
+_HEADERS = {
+    "ContentType": "content-type",
+    "CacheControl": "cache-control",
+    "ContentDisposition": "content-disposition",
+    "ContentEncoding": "content-encoding",
+    "ContentLanguage": "content-language",
+    "ExpiresString": "expires",
+    "WebsiteRedirectLocation": "x-amz-website-redirect-location",
+}
+
+
+class EndpointSource(Source):
+    """Objects of one bucket there, or of all."""
+
+    def __init__(self, endpoint: Endpoint, place: Place, into: str | None, report: Report) -> None:
+        """``into``: the bucket here, where it has another name."""
+        self._endpoint = endpoint
+        self._place = place
+        self._into = into
+        self._report = report
+
+    async def items(self, only: Collection[str], prefix: str) -> AsyncIterator[Item]:
+        """Objects in the endpoint's order. Raises CannotRun."""
+        try:
+            if self._place.bucket is not None:
+                bucket = self._into or self._place.bucket
+                if wanted(bucket, list(only), self._report):
+                    async for item in self._objects(self._place.bucket, bucket, prefix):
+                        yield item
+                return
+            answer = await self._endpoint.call(self._endpoint.client.list_buckets)
+            for found in answer.get("Buckets", ()):
+                if wanted(found["Name"], list(only), self._report):
+                    async for item in self._objects(found["Name"], found["Name"], prefix):
+                        yield item
+        except Failed as error:
+            raise CannotRun(f"{self._place}: {error}") from error
+
+    async def _objects(self, there: str, bucket: str, prefix: str) -> AsyncIterator[Item]:
+        above = self._place.prefix
+        more: dict[str, Any] = {}
+        while True:
+            page = await self._endpoint.call(
+                self._endpoint.client.list_objects_v2, Bucket=there, Prefix=above + prefix, **more
+            )
+            for entry in page.get("Contents", ()):
+                key = entry["Key"].removeprefix(above)
+                if not is_key(key):
+                    if key:  # the marker of the folder itself is not meant
+                        self._report.tell("unusable", bucket, key, "this cannot be a key: it is passed by")
+                    continue
+                yield Item(
+                    bucket=bucket,
+                    key=key,
+                    size=entry["Size"],
+                    modified=int(entry["LastModified"].timestamp() * 1000),
+                    etag=entry.get("ETag", "").strip('"'),
+                    place=there,
+                )
+            if not page.get("IsTruncated"):
+                return
+            more = {"ContinuationToken": page["NextContinuationToken"]}
+
+    async def open(self, item: Item) -> tuple[Opened, AsyncGenerator[bytes, None]]:
+        """An object at the state that was listed. Raises Unreadable."""
+        client, at = self._endpoint.client, {"Bucket": item.place, "Key": self._place.prefix + item.key}
+        pinned = {"IfMatch": f'"{item.etag}"'} if item.etag else {}
+        try:
+            answer = await self._endpoint.call(client.get_object, **at, **pinned)
+        except Failed as error:
+            raise Unreadable(str(error)) from error
+        try:
+            opened = await self._describe(item, at, answer)
+        except BaseException:
+            answer["Body"].close()
+            raise
+        return opened, self._pieces(answer["Body"])
+
+    async def _describe(self, item: Item, at: dict[str, str], answer: dict[str, Any]) -> Opened:
+        headers = {name: answer[field] for field, name in _HEADERS.items() if field in answer}
+        given = answer.get("Metadata", {})
+        try:
+            metadata = user_metadata({META + name.lower(): value for name, value in given.items()})
+            attributes = attributes_of(headers, metadata, answer.get("StorageClass"))
+        except (S3Error, ValueError) as error:
+            raise Unreadable(f"its metadata cannot be held here: {error}") from error
+        # The ETag of what is encrypted with a key of its own is no digest.
+        opaque = (
+            answer.get("SSECustomerAlgorithm") or answer.get("ServerSideEncryption", "AES256") != "AES256"
+        )
+        tags = await self._tags(at) if answer.get("TagCount") else None
+        return Opened(attributes=attributes, tags=tags, etag="" if opaque else item.etag)
+
+    async def _tags(self, at: dict[str, str]) -> bytes | None:
+        try:
+            answer = await self._endpoint.call(self._endpoint.client.get_object_tagging, **at)
+            return object_tags([Tag(key=tag["Key"], value=tag["Value"]) for tag in answer["TagSet"]])
+        except (Failed, S3Error) as error:
+            raise Unreadable(f"its tags cannot be had: {error}") from error
+
+    async def _pieces(self, body: Any) -> AsyncGenerator[bytes, None]:
+        try:
+            while piece := await self._endpoint.call(body.read, amt=PIECE):
+                yield piece
+        except Failed as error:
+            raise Unreadable(str(error)) from error
+        finally:
+            with contextlib.suppress(Exception):
+                body.close()

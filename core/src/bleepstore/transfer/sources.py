@@ -1,0 +1,86 @@
+"""What objects are copied in from: a place with items, each of which is opened when it is its turn."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
+from dataclasses import dataclass
+
+from bleepstore.http.object_headers import (
+    DEFAULT_CONTENT_TYPE,
+    METADATA_BYTES,
+    STORAGE_CLASSES,
+    SYSTEM_HEADERS,
+)
+from bleepstore.metadata import Attributes
+
+PIECE = 1024 * 1024
+"""Bytes that are read at once."""
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9a-z]+")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+class Unreadable(Exception):
+    """One item cannot be had, and the others may: why, in one line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One object of a source, as its listing tells of it."""
+
+    bucket: str
+    key: str
+    size: int
+    """Bytes."""
+    modified: int
+    """Milliseconds since 1970."""
+    etag: str
+    """Without quotes; ``""`` where nobody knows it."""
+    place: str
+    """What the source knows it by."""
+    described: Opened | None = None
+    """All but the bytes, where the listing tells it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """What else there is to know of an item."""
+
+    attributes: Attributes
+    tags: bytes | None = None
+    etag: str = ""
+    """Whose MD5 the bytes must have, where that is known."""
+
+
+def attributes_of(
+    headers: Mapping[str, str], metadata: Mapping[str, str], storage_class: str | None = None
+) -> Attributes:
+    """What is kept of what a source says. Raises ValueError for what no request could have said."""
+    kept = {name: headers[name] for name in SYSTEM_HEADERS if headers.get(name)}
+    texts = [*kept.values(), *metadata.values()]
+    if any(map(_CONTROL.search, texts)) or not all(map(_NAME.fullmatch, metadata)):
+        raise ValueError("headers or metadata that no request can have")
+    if sum(len(name) + len(value.encode()) for name, value in metadata.items()) > METADATA_BYTES:
+        raise ValueError(f"more than {METADATA_BYTES} bytes of user metadata")
+    kept.setdefault("content-type", DEFAULT_CONTENT_TYPE)
+    return Attributes(
+        headers=kept,
+        metadata=dict(metadata),
+        storage_class=storage_class if storage_class in STORAGE_CLASSES else "STANDARD",
+    )
+
+
+class Source(ABC):
+    """A place that objects are copied in from."""
+
+    @abstractmethod
+    def items(self, only: Collection[str], prefix: str) -> AsyncIterator[Item]:
+        """What there is: of ``only`` these buckets (unless there are none), keys that begin so.
+
+        What cannot be an object is told, and left out. Raises CannotRun.
+        """
+
+    @abstractmethod
+    async def open(self, item: Item) -> tuple[Opened, AsyncGenerator[bytes, None]]:
+        """What an item is, and its bytes. Both raise Unreadable."""
