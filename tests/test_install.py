@@ -107,7 +107,15 @@ def test_no_test_and_no_cloud_sdk_comes_along(environment, wheels):
 
 def test_the_installed_command_lists_its_plugins(environment, tmp_path):
     plugins = json.loads(run(str(environment / "bleepstore"), "plugins", "--json", cwd=tmp_path))
-    assert {plugin["name"] for plugin in plugins} == {"admin", "auth", "s3", "sqlite", "transfer", "upkeep", "local"}
+    assert {plugin["name"] for plugin in plugins} == {
+        "admin",
+        "auth",
+        "s3",
+        "sqlite",
+        "transfer",
+        "upkeep",
+        "local",
+    }
     assert all(plugin["active"] for plugin in plugins)
 
 
