@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 CLOUDS := plugins/backend-aws plugins/backend-gcp plugins/backend-azure
 PROJECTS := pyproject.toml core/pyproject.toml plugins/backend-local/pyproject.toml constraints.txt
-SOURCES := core plugins/backend-local $(CLOUDS) tests schemas examples
+SOURCES := conftest.py core plugins/backend-local $(CLOUDS) tests schemas examples
 
 .PHONY: help serve test check format schemas wheels clean
 
