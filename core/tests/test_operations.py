@@ -2,7 +2,7 @@
 
 import pytest
 from bleepstore.operations import AclRight, Clash, Operation, OperationTable, Permission, Scope
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 READ = Permission(action="s3:Read", right=AclRight.READ, on=Scope.BUCKET)
@@ -83,7 +83,6 @@ def test_most_specific_row_by_its_headers_wins(
     assert found(TABLE, *query, method="PUT", scope=Scope.OBJECT, headers=headers) == expected
 
 
-@settings(deadline=None)
 @given(st.permutations(ROWS))
 def test_order_of_the_rows_does_not_matter(rows: list[Operation]):
     shuffled = OperationTable(rows)
@@ -93,7 +92,6 @@ def test_order_of_the_rows_does_not_matter(rows: list[Operation]):
     ]
 
 
-@settings(deadline=None)
 @given(st.permutations([row("B", "b"), row("A", "a"), row("C", "c")]))
 def test_rows_that_are_equally_specific_have_one_order(rows: list[Operation]):
     assert found(OperationTable(rows), "c", "b", "a") == "A"
@@ -109,7 +107,6 @@ def test_no_row_of_the_method_and_scope_is_no_operation(method: str, scope: Scop
 NAMES = {"list-type", "things", "id", "acl", "upload", "part"}
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.text().filter(lambda name: name not in NAMES), st.text(), max_size=4))
 def test_unknown_query_names_are_ignored(query: dict[str, str]):
     """S3-CHECKLIST 24: an unknown query name is ignored."""

@@ -41,7 +41,7 @@ def _edited(data: bytes, edits: list[tuple[int, int, bytes]]) -> bytes:
 def test_no_input_does_what_it_must_not(name: str) -> None:
     found = target(name)
 
-    @settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=500, suppress_health_check=list(HealthCheck))
     @given(st.one_of(mutated(found), st.binary(max_size=200)))
     def any_input(data: bytes) -> None:
         found.run(data)

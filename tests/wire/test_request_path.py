@@ -68,7 +68,7 @@ def test_a_thousand_query_parameters_are_too_many(wire, bucket):
     assert wire.raw(f"GET {bucket}?{query} HTTP/1.1\r\nHost: {wire.host}\r\n\r\n".encode()).error()[0] == 400
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     method=st.sampled_from(["GET", "PUT", "POST", "DELETE", "HEAD", "OPTIONS", "PATCH", "get"]),
     path=st.binary(max_size=60).map(lambda raw: raw.decode("latin-1").replace("\r", "").replace("\n", "")),

@@ -45,7 +45,7 @@ def test_an_override_cannot_split_the_reply(wire, stored, name, value):
     assert "set-cookie" not in reply.headers
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=st.text(st.characters(max_codepoint=0x250), min_size=1, max_size=20))
 def test_an_override_is_the_value_it_says_or_refused(wire, value):
     """S3-CHECKLIST 31"""

@@ -34,7 +34,7 @@ def parts(url: str) -> tuple[str, dict[str, str]]:
     return f"{split.path}?{split.query}", {"Host": split.netloc}
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(key=KEY, query=st.dictionaries(st.text("abc-=&+ %\u00e9", min_size=1), KEY, max_size=3))
 async def test_what_it_makes_is_valid_to_the_authenticator(
     authenticator: Any, ask: Any, key: str, query: dict[str, str]
@@ -45,7 +45,7 @@ async def test_what_it_makes_is_valid_to_the_authenticator(
     assert found.identity.access_key == "second"
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(key=KEY, version=st.text("abc-_=&+ %\u00e9", max_size=10), method=st.sampled_from(["GET", "PUT"]))
 def test_it_makes_what_botocore_makes(key: str, version: str, method: str) -> None:
     from urllib.parse import quote
@@ -69,7 +69,7 @@ def test_it_makes_what_botocore_makes(key: str, version: str, method: str) -> No
     assert urlsplit(ours).path == urlsplit(request.url).path
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     key=KEY,
     query=st.dictionaries(st.text("abc-=&+ %\u00e9", min_size=1), KEY, max_size=3),

@@ -286,7 +286,7 @@ async def test_a_request_for_two_mechanisms_is_refused(
 LATIN = st.text(st.characters(max_codepoint=255, blacklist_characters="\r\n\0"), max_size=60)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     authorization=st.one_of(
         LATIN,

@@ -203,7 +203,7 @@ async def test_a_signature_of_version_2_is_refused_with_a_hint(
 TEXT = st.text(st.characters(blacklist_categories=["Cs"]), max_size=30)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.dictionaries(st.sampled_from(NAMES), TEXT, min_size=1), more=st.dictionaries(TEXT, TEXT))
 async def test_no_change_of_its_query_is_more_than_an_error_of_the_client(
     authenticator: Any, ask: Any, presigned: Any, changes: dict[str, str], more: dict[str, str]

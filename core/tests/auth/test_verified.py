@@ -133,7 +133,7 @@ _names = st.sampled_from(
     path=st.sampled_from(["/b/k", "/b/k", "/b/k2"]),
     late=st.sampled_from([0, SKEW, SKEW + 1, 3_600_001]),
 )
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_who_remembers_decides_as_who_does_not(
     accounts: Any,
     ask: Any,

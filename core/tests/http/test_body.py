@@ -17,7 +17,7 @@ SIGNED_TRAILER = SIGNED + "-TRAILER"
 UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 EMPTY_MD5 = hashlib.md5(b"").hexdigest()
 
-shared = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+shared = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def b64(algorithm: str, data: bytes) -> str:

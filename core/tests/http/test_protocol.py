@@ -379,7 +379,7 @@ lines = st.sampled_from(
 ) | st.binary(max_size=20)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 @given(pieces=st.lists(lines, max_size=14))
 async def test_no_bytes_get_a_traceback_a_hang_or_a_500(serve: Any, caplog: Any, pieces: list[bytes]) -> None:
     async with serve(echo, patience=QUICK) as wire:

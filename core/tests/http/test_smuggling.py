@@ -227,7 +227,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=100)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
 @given(headers=st.lists(PIECES, max_size=3), body=st.sampled_from([b"", b"abc", b"3\r\nabc\r\n0\r\n\r\n"]))
 async def test_what_runs_behind_a_message_is_what_its_length_says(
     serve: Any, headers: list[bytes], body: bytes

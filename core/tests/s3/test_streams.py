@@ -83,7 +83,7 @@ edges = st.builds(int.__add__, st.sampled_from(list(itertools.accumulate(SIZES))
 places = st.one_of(edges, st.integers(0, sum(SIZES))).map(lambda at: max(0, min(at, sum(SIZES))))
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(start=places, end=places)
 async def test_any_span_of_many_segments_is_a_slice(house, start: int, end: int):
     start, end = min(start, end), max(start, end)

@@ -11,7 +11,7 @@ from bleepstore.s3.unconfigured import UNCONFIGURED
 from botocore.loaders import Loader
 from botocore.model import OperationModel, ServiceModel
 from botocore.serialize import create_serializer
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 MODEL = ServiceModel(Loader().load_service_model("s3", "service-2"), "s3")
@@ -125,7 +125,6 @@ def test_every_row_is_reachable(row: Operation):
     assert TABLE.find(row.method, row.scope, query, dict.fromkeys(row.headers, "value")) is row
 
 
-@settings(deadline=None)
 @given(st.permutations(ROWS))
 def test_order_of_the_rows_does_not_matter(rows: list[Operation]):
     shuffled = OperationTable(rows)

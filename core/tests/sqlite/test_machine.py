@@ -197,5 +197,5 @@ class EngineAgainstDict(RuleBasedStateMachine):
 
 TestEngineAgainstDict = EngineAgainstDict.TestCase
 TestEngineAgainstDict.settings = settings(
-    max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=30, stateful_step_count=40, suppress_health_check=[HealthCheck.too_slow]
 )

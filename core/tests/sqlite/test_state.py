@@ -17,7 +17,7 @@ from bleepstore.sqlite.state import State
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+patient = settings(suppress_health_check=[HealthCheck.too_slow])
 """How long an example takes depends on what else the machine does."""
 
 NewDatabase = Callable[[], sqlite3.Connection]

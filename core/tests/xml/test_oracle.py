@@ -25,7 +25,7 @@ from botocore.serialize import create_serializer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-slow = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+slow = settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 MODEL = ServiceModel(Loader().load_service_model("s3", "service-2"), "s3")
 BUILT = [
     row.name

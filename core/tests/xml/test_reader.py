@@ -22,7 +22,7 @@ from bleepstore.xml.shapes import (
     Tag,
     Tagging,
 )
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 XML_BYTES = Settings().server.limits.xml_bytes
@@ -67,7 +67,6 @@ def test_elements_of_a_foreign_namespace_are_skipped():
     assert xml.read(Delete, document) == Delete(quiet=False)
 
 
-@settings(deadline=None)
 @given(st.permutations(["<ETag>e</ETag>", "<ChecksumCRC32>c</ChecksumCRC32>", "<PartNumber>7</PartNumber>"]))
 def test_children_come_in_any_order(children: list[str]):
     """S3-CHECKLIST 52: children in any order."""
@@ -210,7 +209,6 @@ def outcome(shape: type, document: bytes) -> str:
         return error.code
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_document_or_malformed(data: bytes):
     assert outcome(Delete, data) in ("Delete", "MalformedXML")
@@ -222,7 +220,6 @@ MARKUP = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(MARKUP, max_size=30).map(b"".join))
 def test_any_markup_is_a_document_or_malformed(data: bytes):
     assert outcome(Delete, b"<Delete>" + data + b"</Delete>") in ("Delete", "MalformedXML")

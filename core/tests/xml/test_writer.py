@@ -25,7 +25,7 @@ from bleepstore.xml.writer import HEAD
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-slow = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+slow = settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 SHAPES = [shape for shape in vars(shapes).values() if dataclasses.is_dataclass(shape)]
 DOCUMENTS = sorted(
     set(SHAPES) - {part.kind for shape in SHAPES for part in parts(shape)}, key=lambda shape: shape.__name__
@@ -88,7 +88,6 @@ def test_root_that_is_text_may_be_empty(region: str | None):
     assert xml.write(LocationConstraint(region=region)) == root("", "LocationConstraint")
 
 
-@settings(deadline=None)
 @given(st.text(st.characters()))
 def test_whatever_a_key_holds_the_document_is_well_formed(key: str):
     """S3-CHECKLIST 38: what XML cannot say (``encoding-type=url`` can) never breaks a document."""

@@ -24,7 +24,7 @@ places = st.one_of(
     st.integers(0, SIZE),
     st.builds(int.__add__, st.sampled_from((BLOCK, MIB, MIB + BLOCK, SIZE - 10)), st.integers(-2, 2)),
 )
-many = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture
