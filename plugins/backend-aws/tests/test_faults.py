@@ -165,7 +165,7 @@ async def test_a_write_that_another_has_overtaken_is_not_taken_for_our_own(
     staged = await stage(storage, b"late")
     faults.arm(refused(500, "InternalError"), method="PUT")
     faults.arm(
-        after(lambda: _put_beside(faults, storage, staged._blob_name)), method="PUT", header="if-none-match"
+        after(lambda: _put_beside(faults, storage, staged.blob_name)), method="PUT", header="if-none-match"
     )
     with pytest.raises(TokenMismatch):
         await staged.publish(expect="")
@@ -251,7 +251,7 @@ async def test_a_dead_service_is_unavailable_at_once_and_a_start_says_so(
 async def test_a_call_that_finds_no_thread_is_not_begun(
     storage: AwsBackend, faults: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bleepstore_backend_aws.calls.PATIENCE", -1.0)
+    monkeypatch.setattr("bleepstore.native_calls.PATIENCE", -1.0)
     faults.seen.clear()
     with pytest.raises(Unavailable):
         await storage.stat("bucket/key")

@@ -191,7 +191,7 @@ async def test_an_upload_that_upkeep_took_for_dead_fails_and_changes_nothing(
     with pytest.raises((BlobMissing, Unavailable)):  # moto says 500
         await staged.publish(expect="")
     await staged.discard()
-    assert await storage.stat(staged._blob_name) is None
+    assert await storage.stat(staged.blob_name) is None
 
 
 async def test_many_large_writes_at_once_are_each_whole(

@@ -212,7 +212,7 @@ async def test_service_that_is_silent_or_gone_is_unavailable_within_seconds_and_
 async def test_calls_that_find_no_thread_in_time_are_not_begun(
     storage: AzureBackend, faults: Faults, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("bleepstore_backend_azure.calls.PATIENCE", 0.2)
+    monkeypatch.setattr("bleepstore.native_calls.PATIENCE", 0.2)
     blob = await put(storage)
     faults.arm(silent, times=8)
     asked = len(faults.seen)

@@ -15,7 +15,6 @@ from bleepstore.storage import Blob, Target
 from bleepstore.testing.storage import MIB, STORE, random_bytes
 from bleepstore_backend_azure import backend as backend_module
 from bleepstore_backend_azure.backend import AzureBackend
-from bleepstore_backend_azure.spooling import Buffers
 from faulty_http import holding
 from native_writes import held_in_memory, staged
 
@@ -119,7 +118,7 @@ async def test_blocks_of_large_parts_are_larger(storage: AzureBackend):
     upload = NativeUpload(name="0" * 32, handle="", target=Target(bucket="bucket", key="k"))
     for size, block in ((None, 1), (5 * MIB, 1), (5 * MIB + 1, 2), (20 * MIB, 4), (5 << 30, 4)):
         part = await storage.stage_part(upload, 1, secrets.token_hex(16), size=size)
-        assert part._block == block * MIB
+        assert part.filling.size == block * MIB
 
 
 async def test_write_holds_one_block_while_memory_is_scarce(make: Callable[..., AzureBackend], emulator: str):
@@ -141,19 +140,3 @@ async def test_write_holds_one_block_while_memory_is_scarce(make: Callable[..., 
         del staged, writing
         await held_in_memory(storage, 0)
         await storage.stop()
-
-
-def test_buffer_is_used_again_when_nobody_holds_it():
-    buffers = Buffers(100, 250)
-    first, second = buffers.take(100), buffers.take(50)
-    data = first.data
-    assert first.append(memoryview(b"x" * 150)) == 100
-    assert (first.room, second.room) == (0, 50)
-    assert not buffers.scarce
-    third = buffers.take(100)
-    assert buffers.scarce
-    assert third.data is not data
-    del first, second
-    again = buffers.take(100)
-    assert again.data is data
-    assert again.room == 100

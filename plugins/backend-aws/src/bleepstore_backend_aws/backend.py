@@ -22,6 +22,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bleepstore.native import RESERVED, NativeBackend, NativePart, NativeStaged, NativeUpload, UpstreamObject
+from bleepstore.native_calls import Calls
 from bleepstore.storage import (
     BackendFailed,
     Blob,
@@ -38,10 +39,10 @@ from bleepstore.storage import (
 from botocore.exceptions import ClientError
 
 from bleepstore_backend_aws import names, uploading
-from bleepstore_backend_aws.calls import MIB, Calls, Upstream
+from bleepstore_backend_aws.calls import MIB, Upstream
 from bleepstore_backend_aws.conditions import Honoured, probe
 from bleepstore_backend_aws.copying import AwsCopy
-from bleepstore_backend_aws.faults import kind
+from bleepstore_backend_aws.faults import faults, kind
 from bleepstore_backend_aws.multipart import AwsAssembly, AwsPart, AwsPartCopy, arguments
 from bleepstore_backend_aws.objects import describe, properties_out
 from bleepstore_backend_aws.publishing import remove, state
@@ -69,7 +70,7 @@ class AwsBackend(NativeBackend):
 
     def __init__(self, section: AwsSettings) -> None:
         self.part = max(section.part_mib * MIB, SMALLEST_PART)
-        self.calls = Calls(section.threads)
+        self.calls = Calls("aws", section.threads, faults, long=max(section.threads // 4, 1))
         self.budget = Budget(section.memory_mib * MIB, section.spool_dir)
         self.honoured = ALL_HONOURED
         self.writes: set[AwsBody] = set()

@@ -1,32 +1,19 @@
-"""Calls to S3: which client, in which threads, how often and how long they are tried.
-
-The SDK blocks, so its calls run in a bounded set of threads, always with whole buffers: none waits
-for a slow client of ours. A call that could not begin within :data:`PATIENCE` seconds, because all
-threads are busy with a service that does not answer, is not begun.
-"""
+"""Calls to S3: which client, how often and how long they are tried."""
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import threading
-import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import boto3
-from bleepstore.storage import BackendFailed, Unavailable
+from bleepstore.storage import BackendFailed
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
-
-from bleepstore_backend_aws.faults import faults
 
 if TYPE_CHECKING:
     from bleepstore_backend_aws.plugin import AwsSettings
 
-PATIENCE = 10.0
-"""Seconds that a call may wait for a thread."""
 CONNECT_SECONDS = 3
 SLOW_SECONDS = 60
 """Silence that is allowed to calls that work on the whole of a large object."""
@@ -34,60 +21,6 @@ MIB = 1 << 20
 EXPIRES = "BleepStoreExpires"
 """A parameter of our own: the SDK takes a date apart, and ``0`` for 1970."""
 _WITH_EXPIRES = ("PutObject", "CreateMultipartUpload", "CopyObject")
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-class Calls:
-    """Threads for calls. Their errors are StorageFaults."""
-
-    def __init__(self, threads: int) -> None:
-        """``threads`` for calls that are short, and a quarter as many for those that are not."""
-        self._short = ThreadPoolExecutor(threads, thread_name_prefix="bleepstore-aws")
-        self._long = ThreadPoolExecutor(max(threads // 4, 1), thread_name_prefix="bleepstore-aws-long")
-
-    def run(self, what: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
-        """Begin a call for ``what``. Raises Unavailable after :meth:`stop`."""
-        return _submit(self._short, what, PATIENCE, work, *args, **kwargs)
-
-    def run_long(
-        self, what: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
-    ) -> asyncio.Future[T]:
-        """As :meth:`run`, for what works on the whole of a large object and would keep others waiting."""
-        return _submit(self._long, what, PATIENCE, work, *args, **kwargs)
-
-    def finish(self, what: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
-        """As :meth:`run`, for what must be done however long it waits."""
-        return _submit(self._short, what, float("inf"), work, *args, **kwargs)
-
-    async def stop(self) -> None:
-        """Let the calls under way come to their end."""
-        loop = asyncio.get_running_loop()
-        for threads in (self._long, self._short):
-            await loop.run_in_executor(None, threads.shutdown)
-
-
-def _submit(
-    threads: ThreadPoolExecutor,
-    what: str,
-    patience: float,
-    work: Callable[P, T],
-    *args: P.args,
-    **kwargs: P.kwargs,
-) -> asyncio.Future[T]:
-    asked = time.monotonic()
-
-    def call() -> T:
-        if time.monotonic() - asked > patience:
-            raise Unavailable(f"{what}: all calls to the service are waiting for it")
-        with faults(what):
-            return work(*args, **kwargs)
-
-    try:
-        return asyncio.wrap_future(threads.submit(call))
-    except RuntimeError as error:
-        raise Unavailable(f"{what}: the server is stopping") from error
 
 
 class Upstream:

@@ -43,23 +43,24 @@ class AwsCopy(AwsStaged):
         self._token = source.token
         self._target = target
         self._properties = properties_out(target)
-        self._size = source.size
+        self.size = source.size
         self._upload: Upload | None = None
         self._parts: list[tuple[int, str]] = []
 
-    def _seal(self) -> str:
+    def seal_blocking(self) -> str:
+        """Copy the parts, where one call will not do."""
         self._check_source()
-        if "-" not in self._token and self._size <= AT_ONCE:
+        if "-" not in self._token and self.size <= AT_ONCE:
             return self._token
-        if not self._size:
+        if not self.size:
             raise Unsupported("an empty object has no parts to copy")
-        self._upload = Upload(self._backend, self.name, self._blob_name, self._properties)
+        self._upload = Upload(self.backend, self.name, self.blob_name, self._properties)
         self._upload.begin()
-        size = part_size(PART, self._size, 1)
-        numbered = enumerate(range(0, self._size, size), 1)
+        size = part_size(PART, self.size, 1)
+        numbered = enumerate(range(0, self.size, size), 1)
         with ThreadPoolExecutor(PARALLEL, thread_name_prefix="bleepstore-aws-copy") as threads:
             copies = [
-                threads.submit(self._copy_part, number, start, min(start + size, self._size))
+                threads.submit(self._copy_part, number, start, min(start + size, self.size))
                 for number, start in numbered
             ]
             try:
@@ -74,7 +75,7 @@ class AwsCopy(AwsStaged):
 
     def _copy_part(self, number: int, start: int, end: int) -> str:
         assert self._upload is not None
-        span = None if (start, end) == (0, self._size) else (start, end)
+        span = None if (start, end) == (0, self.size) else (start, end)
         source = copy_source(self._upstream, self._source.name, self._token, span)
         return self._upload.copy(number, source)
 
@@ -83,16 +84,15 @@ class AwsCopy(AwsStaged):
         if found is None or token_of(found["ETag"]) != self._token:
             raise BlobMissing(f"{self._source.name}: is not there at {self._token}")
 
-    def _publish(self, expect: str | None) -> str:
-        assert self._fingerprint is not None
-        wanted = Wanted(
-            name=self._blob_name, fingerprint=self._fingerprint, target=self._target, expect=expect
-        )
+    def publish_blocking(self, expect: str | None) -> str:
+        """Complete the parts, or copy at once."""
+        assert self.fingerprint is not None
+        wanted = Wanted(name=self.blob_name, fingerprint=self.fingerprint, target=self._target, expect=expect)
         if self._upload is not None:
             self._check_source()
             return self._upload.complete(self._parts, wanted)
         arguments = {
-            **self._upstream.at(self._blob_name),
+            **self._upstream.at(self.blob_name),
             **self._properties,
             **copy_source(self._upstream, self._source.name, self._token, None),
             "MetadataDirective": "REPLACE",
@@ -106,20 +106,22 @@ class AwsCopy(AwsStaged):
                 raise
             # One code stands for either object: if the source is as it should be, it is the target.
             self._check_source()
-            raise TokenMismatch(f"{self._blob_name}: is not at {expect or 'nothing'}") from error
+            raise TokenMismatch(f"{self.blob_name}: is not at {expect or 'nothing'}") from error
         return token
 
-    def _has_traces(self) -> bool:
-        return self._upload is not None or super()._has_traces()
+    def has_traces(self) -> bool:
+        """Also the upload."""
+        return self._upload is not None or super().has_traces()
 
-    def _remove(self) -> None:
-        super()._remove()
+    def remove_blocking(self) -> None:
+        """The object that was published, or the upload; and its note."""
+        super().remove_blocking()
         if self._upload is not None:
-            if self._published is None:
+            if self.published is None:
                 self._upload.abort()
             self._upload.forget()
 
     async def settle(self) -> None:
         """The note of the upload goes; nobody waits for that."""
         if self._upload is not None:
-            self._backend.later(self._blob_name, self._upload.forget)
+            self.backend.later(self.blob_name, self._upload.forget)

@@ -43,20 +43,24 @@ class AwsPart(AwsStaged):
 
     async def write(self, data: Buffer) -> None:
         """Append."""
-        await self._finish()
+        await self.finish()
         await keep(self, self._spool, bytes(data))
-        self._size = self._spool.size
+        self.size = self._spool.size
 
-    def _seal(self) -> str:
+    def seal_blocking(self) -> str:
+        """Nothing is sent before it was compared."""
         return self._spool.body()[1].hex()
 
-    def _publish(self, expect: str | None) -> str:
-        return uploading.send(self._backend, self._upload, self._number, *self._spool.body())
+    def publish_blocking(self, expect: str | None) -> str:
+        """Send it."""
+        return uploading.send(self.backend, self._upload, self._number, *self._spool.body())
 
-    def _has_traces(self) -> bool:
+    def has_traces(self) -> bool:
+        """None that it could remove."""
         return False
 
-    def _release(self) -> None:
+    def release(self) -> None:
+        """The spool."""
         self._spool.close()
 
 
@@ -87,15 +91,18 @@ class AwsPartCopy(AwsStaged):
         )
         self._upload = arguments(backend, upload)
         self._number = number
-        self._size = end - start
+        self.size = end - start
 
-    def _seal(self) -> str:
+    def seal_blocking(self) -> str:
+        """Nobody knows it before."""
         return ""
 
-    def _publish(self, expect: str | None) -> str:
+    def publish_blocking(self, expect: str | None) -> str:
+        """Copy it."""
         return uploading.copy(self._upstream, self._upload, self._number, self._source)
 
-    def _has_traces(self) -> bool:
+    def has_traces(self) -> bool:
+        """None that it could remove."""
         return False
 
 
@@ -109,22 +116,22 @@ class AwsAssembly(AwsStaged):
         super().__init__(backend, upload.name, backend.name_of(target.bucket, target.key))
         self._target = target
         self._upload = arguments(backend, upload)
-        self._size = sum(part.blob.size for part in parts)
+        self.size = sum(part.blob.size for part in parts)
         self._parts = []
         for part in parts:
             if not part.blob.token:
-                raise BlobMissing(f"part {part.number} of {self._blob_name} has no token")
+                raise BlobMissing(f"part {part.number} of {self.blob_name} has no token")
             self._parts.append((part.number, part.blob.token))
 
-    def _seal(self) -> str:
+    def seal_blocking(self) -> str:
+        """The ETag of such parts."""
         try:
             return combined([bytes.fromhex(token) for _, token in self._parts])
         except ValueError:  # ETags that tell nothing
             return "unknown"
 
-    def _publish(self, expect: str | None) -> str:
-        assert self._fingerprint is not None
-        wanted = Wanted(
-            name=self._blob_name, fingerprint=self._fingerprint, target=self._target, expect=expect
-        )
-        return uploading.complete(self._backend, self._upload, self._parts, wanted)
+    def publish_blocking(self, expect: str | None) -> str:
+        """Complete the upload."""
+        assert self.fingerprint is not None
+        wanted = Wanted(name=self.blob_name, fingerprint=self.fingerprint, target=self._target, expect=expect)
+        return uploading.complete(self.backend, self._upload, self._parts, wanted)

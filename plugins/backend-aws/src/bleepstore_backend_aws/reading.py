@@ -20,7 +20,9 @@ from bleepstore_backend_aws.calls import MIB, quoted, token_of
 from bleepstore_backend_aws.faults import ERRORS, kind
 
 if TYPE_CHECKING:
-    from bleepstore_backend_aws.calls import Calls, Upstream
+    from bleepstore.native_calls import Calls
+
+    from bleepstore_backend_aws.calls import Upstream
 
 PIECE = MIB
 """Bytes that are read at once."""

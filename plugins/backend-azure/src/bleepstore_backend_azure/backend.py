@@ -30,6 +30,7 @@ from azure.storage.blob import (
     generate_blob_sas,
 )
 from bleepstore.native import RESERVED, NativeBackend, NativePart, NativeStaged, NativeUpload, UpstreamObject
+from bleepstore.native_calls import Buffers, Calls
 from bleepstore.storage import (
     Blob,
     BlobMissing,
@@ -44,9 +45,9 @@ from bleepstore.storage import (
 )
 
 from bleepstore_backend_azure import names, objects
-from bleepstore_backend_azure.calls import MIB, SCOPE, Calls, at, connect, token_of
+from bleepstore_backend_azure.calls import MIB, SCOPE, at, connect, token_of
 from bleepstore_backend_azure.copying import AzureCopy
-from bleepstore_backend_azure.faults import kind
+from bleepstore_backend_azure.faults import faults, kind
 from bleepstore_backend_azure.multipart import (
     AzureAssembly,
     AzurePart,
@@ -56,7 +57,6 @@ from bleepstore_backend_azure.multipart import (
 )
 from bleepstore_backend_azure.publishing import remove
 from bleepstore_backend_azure.reading import AzureReader
-from bleepstore_backend_azure.spooling import Buffers
 from bleepstore_backend_azure.staging import AzureBody
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class AzureBackend(NativeBackend):
     def __init__(self, section: AzureSettings) -> None:
         self.block = section.block_mib * MIB
         self.buffers = Buffers(self.block, section.memory_mib * MIB)
-        self.calls = Calls(section.threads)
+        self.calls = Calls("azure", section.threads, faults)
         self._section = section
         self._prefix = f"{section.prefix.strip('/')}/" if section.prefix.strip("/") else ""
         self._room = names.LONGEST - len(names.order(self._prefix)) // 2

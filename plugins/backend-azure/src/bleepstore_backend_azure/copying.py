@@ -31,11 +31,12 @@ class AzureCopy(AzureStaged):
         self._private = backend.blob(f"{names.STAGING}/{name}")
         self._direct = True
 
-    def _seal(self) -> str:
+    def seal_blocking(self) -> str:
+        """Copy to the private blob where headers change."""
         token = self._source.token
         assert token is not None
         found = at_token(self._source_client, token)
-        self._size = found.size
+        self.size = found.size
         md5 = md5_of(found)
         settings = settings_of(self._target, md5)
         # Without any metadata given, that of the source is copied.
@@ -54,7 +55,8 @@ class AzureCopy(AzureStaged):
     def _from(self) -> BlobClient:
         return self._source_client if self._direct else self._private
 
-    def _publish(self, expect: str | None) -> str:
+    def publish_blocking(self, expect: str | None) -> str:
+        """Copy over the object."""
         token = self._source.token
         assert token is not None
         if self._direct:

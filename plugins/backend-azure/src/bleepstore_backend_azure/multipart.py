@@ -61,25 +61,25 @@ class AzurePart(AzureBody):
     """A write of a part: blocks, from the first byte on."""
 
     def __init__(self, backend: AzureBackend, upload: NativeUpload, name: str, size: int | None) -> None:
-        super().__init__(backend, name, upload.target, size)
         # Ten thousand parts have five blocks each. More memory than this is not taken for that.
-        self._block = min(max(self._block, -(-(size or 0) // (5 * MIB)) * MIB), LARGER * self._block)
-        self._first = min(size, self._block) if size else self._block
+        block = min(max(backend.block, -(-(size or 0) // (5 * MIB)) * MIB), LARGER * backend.block)
+        super().__init__(backend, name, upload.target, size, block=block)
         self._upload = upload
         self._private = backend.blob(private_name(upload))
 
-    def _seal(self) -> str:
-        rest = self._rest()
+    def seal_blocking(self) -> str:
+        """Stage what is left."""
+        rest = self.filling.rest()
         if rest is not None and rest.filled:
             self._stage_block(rest)
-        return fingerprint(self._size, self._md5.digest(), None)
+        return fingerprint(self.size, self._md5.digest(), None)
 
     async def publish(self, *, expect: str | None = None) -> Blob:
         """Nothing is left to do: the blocks are there."""
         await self.seal()
-        return part_blob(self._upload, self.name, len(self._ids), self._size)
+        return part_blob(self._upload, self.name, len(self._ids), self.size)
 
-    def _remove(self) -> None:
+    def remove_blocking(self) -> None:
         """Blocks cannot be removed one by one: the upload's end drops them."""
 
 
@@ -94,9 +94,10 @@ class AzurePartCopy(AzurePart):
         self._start = start
         self._length = length
 
-    def _seal(self) -> str:
-        source = self._backend.blob(self._source.name)
-        url, authorization = self._backend.readable(source)
+    def seal_blocking(self) -> str:
+        """Have the service stage the blocks."""
+        source = self.backend.blob(self._source.name)
+        url, authorization = self.backend.readable(source)
         headers = {"x-ms-source-if-match": quoted(self._source.token)} if self._source.token else {}
         for at in range(self._start, self._start + self._length, COPIED_BLOCK):
             block_id = f"{self.name}{len(self._ids):06d}"
@@ -116,8 +117,8 @@ class AzurePartCopy(AzurePart):
                     raise BlobMissing(f"{self._source.name}: is not there at its token") from error
                 raise
             self._ids.append(block_id)
-        self._size = self._length
-        return fingerprint(self._size, None, path_of(self._private.url))
+        self.size = self._length
+        return fingerprint(self.size, None, path_of(self._private.url))
 
 
 class AzureAssembly(AzureStaged):
@@ -127,15 +128,17 @@ class AzureAssembly(AzureStaged):
         super().__init__(backend, upload.name, upload.target)
         self._metadata = names.metadata_out(upload.target.metadata)
         self._private = backend.blob(private_name(upload))
-        self._size = sum(part.blob.size for part in parts)
+        self.size = sum(part.blob.size for part in parts)
         self._ids = [block_id for part in parts for block_id in block_ids(part.blob)]
         if len(self._ids) > MOST_BLOCKS:
-            raise Unsupported(f"{self._blob_name}: more than {MOST_BLOCKS} blocks: see block_mib")
+            raise Unsupported(f"{self.blob_name}: more than {MOST_BLOCKS} blocks: see block_mib")
 
-    def _seal(self) -> str:
-        return fingerprint(self._size, None, path_of(self._private.url))
+    def seal_blocking(self) -> str:
+        """Nothing is done yet: a commit would drop the other parts."""
+        return fingerprint(self.size, None, path_of(self._private.url))
 
-    def _publish(self, expect: str | None) -> str:
+    def publish_blocking(self, expect: str | None) -> str:
+        """Commit the private blob, and copy it over the object."""
         if expect is not None:
             self._look(expect)
         self._private.commit_block_list(
@@ -148,17 +151,15 @@ class AzureAssembly(AzureStaged):
 
     def _look(self, expect: str) -> None:
         """Raise TokenMismatch early, while the other parts are still there."""
-        properties = self._backend.look(self._blob_name)
+        properties = self.backend.look(self.blob_name)
         found = token_of(properties.etag) if properties is not None else ""
         if found != expect:
-            raise TokenMismatch(
-                f"{self._blob_name}: is at {found or 'nothing'}, not at {expect or 'nothing'}"
-            )
+            raise TokenMismatch(f"{self.blob_name}: is at {found or 'nothing'}, not at {expect or 'nothing'}")
 
     async def settle(self) -> None:
         """The upload is over."""
         with contextlib.suppress(StorageFault):
-            await self._backend.calls.finish(self._blob_name, remove, self._private)
+            await self.backend.calls.finish(self.blob_name, remove, self._private)
 
 
 def can_copy_from_url(private: BlobClient) -> bool:
