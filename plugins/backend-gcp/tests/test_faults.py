@@ -246,7 +246,7 @@ async def test_buffer_whose_answer_is_lost_is_not_sent_twice(
 ):
     storage.section = replace_in(storage.section, deadline=3)
     staged = await stage(storage, LARGE[: which * MIB])
-    await staged._finish()  # the buffers before are sent
+    await staged.finish()  # the buffers before are sent
     stub.arm(act, method="PUT")
     await staged.write(LARGE[which * MIB :])
     assert await read(storage, await staged.publish(expect="")) == LARGE
@@ -278,7 +278,7 @@ async def test_session_that_is_gone_fails_the_write_and_leaves_nothing(
     storage: GcpBackend, stub: Stub, status: int
 ):
     staged = await stage(storage, LARGE)
-    await staged._finish()
+    await staged.finish()
     stub.arm(refused(status), times=999, method="PUT")
     with pytest.raises(StorageFault):
         await staged.publish(expect="")
@@ -352,7 +352,7 @@ async def test_service_that_is_not_there_is_unavailable(make: Callable[..., GcpB
 async def test_calls_that_find_no_thread_are_not_begun(
     storage: GcpBackend, stub: Stub, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("bleepstore_backend_gcp.calls.PATIENCE", 0.5)
+    monkeypatch.setattr("bleepstore.native_calls.PATIENCE", 0.5)
     stub.arm(silent, times=4)
     blocked = [asyncio.create_task(storage.stat("bucket/key")) for _ in range(4)]
     await asyncio.sleep(0)

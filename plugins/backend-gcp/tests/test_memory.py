@@ -10,7 +10,6 @@ import pytest
 from bleepstore.storage import Target
 from bleepstore.testing.storage import MIB, STORE, random_bytes
 from bleepstore_backend_gcp.backend import GcpBackend
-from bleepstore_backend_gcp.spooling import Buffers
 from faulty_http import holding
 from gcp_stub import Stub
 from native_writes import held_in_memory, staged
@@ -98,19 +97,3 @@ async def test_body_that_fits_a_large_buffer_is_sent_at_once_while_the_sdk_does_
     reader = await storage.open(blob)
     assert b"".join([piece async for piece in reader]) == body
     await storage.stop()
-
-
-def test_buffer_is_used_again_when_nobody_holds_it():
-    buffers = Buffers(100, 250)
-    first, second = buffers.take(100), buffers.take(50)
-    data = first.data
-    assert first.append(memoryview(b"x" * 150)) == 100
-    assert (first.room, second.room) == (0, 50)
-    assert not buffers.scarce
-    third = buffers.take(100)
-    assert buffers.scarce
-    assert third.data is not data
-    del first, second
-    again = buffers.take(100)
-    assert again.data is data
-    assert again.room == 100

@@ -20,6 +20,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bleepstore.native import RESERVED, NativeBackend, NativePart, NativeStaged, NativeUpload, UpstreamObject
+from bleepstore.native_calls import Buffers, Calls
 from bleepstore.storage import (
     Blob,
     BlobMissing,
@@ -37,13 +38,12 @@ from google.cloud.storage import Blob as Object
 from google.cloud.storage import Bucket
 
 from bleepstore_backend_gcp import names, objects
-from bleepstore_backend_gcp.calls import MIB, Attempts, Calls, at, connect
+from bleepstore_backend_gcp.calls import MIB, Attempts, at, connect
 from bleepstore_backend_gcp.copying import GcpCopy
-from bleepstore_backend_gcp.faults import ERRORS, kind
+from bleepstore_backend_gcp.faults import ERRORS, faults, kind
 from bleepstore_backend_gcp.multipart import AT_ONCE, GcpAssembly, GcpPart, GcpPartCopy, folder
 from bleepstore_backend_gcp.objects import state_of
 from bleepstore_backend_gcp.reading import GcpReader
-from bleepstore_backend_gcp.spooling import Buffers
 from bleepstore_backend_gcp.staging import GcpBody
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class GcpBackend(NativeBackend):
         self.section = section
         self.buffer = section.buffer_mib * MIB
         self.buffers = Buffers(self.buffer, section.memory_mib * MIB)
-        self.calls = Calls(section.threads)
+        self.calls = Calls("gcp", section.threads, faults)
         self._where = f"bucket {section.bucket}"
         self._prefix = f"{section.prefix.strip('/')}/" if section.prefix.strip("/") else ""
         self._room = names.LONGEST - len(self._prefix.encode())

@@ -1,21 +1,13 @@
-"""Calls to the service: which client, in which threads, how often and how long they are tried.
-
-The SDK blocks, so its calls run in a bounded set of threads, always with whole buffers: none waits
-for a slow client of ours. A call that could not begin within :data:`PATIENCE` seconds, because all threads
-are busy with a service that does not answer, is not begun.
-"""
+"""Calls to the service: which client, how often and how long they are tried."""
 
 from __future__ import annotations
 
-import asyncio
 import os
-import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import google.auth
-from bleepstore.storage import BackendFailed, TokenMismatch, Unavailable
+from bleepstore.storage import BackendFailed, TokenMismatch
 from google.api_core.retry import Retry
 from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import DefaultCredentialsError
@@ -23,13 +15,11 @@ from google.auth.transport.requests import AuthorizedSession
 from google.cloud.storage import Bucket, Client
 from requests.adapters import HTTPAdapter
 
-from bleepstore_backend_gcp.faults import faults, may_pass
+from bleepstore_backend_gcp.faults import may_pass
 
 if TYPE_CHECKING:
     from bleepstore_backend_gcp.plugin import GcpSettings
 
-PATIENCE = 10.0
-"""Seconds that a call may wait for a thread."""
 CONNECT_SECONDS = 3
 SLOW_SECONDS = 60
 """Silence that is allowed to calls that work on the whole of a large object."""
@@ -40,44 +30,6 @@ MIB = 1 << 20
 SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 EMULATOR = "STORAGE_EMULATOR_HOST"
 """The variable by which Google's own tools find an emulator."""
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-class Calls:
-    """Threads for calls. Their errors are StorageFaults."""
-
-    def __init__(self, threads: int) -> None:
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="bleepstore-gcp")
-
-    def run(self, what: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
-        """Begin a call for ``what``. Raises Unavailable after :meth:`stop`."""
-        return self._submit(what, PATIENCE, work, *args, **kwargs)
-
-    def finish(self, what: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
-        """As :meth:`run`, for what must be done however long it waits."""
-        return self._submit(what, float("inf"), work, *args, **kwargs)
-
-    def _submit(
-        self, what: str, patience: float, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
-    ) -> asyncio.Future[T]:
-        asked = time.monotonic()
-
-        def call() -> T:
-            if time.monotonic() - asked > patience:
-                raise Unavailable(f"{what}: all calls to the service are waiting for it")
-            with faults(what):
-                return work(*args, **kwargs)
-
-        try:
-            return asyncio.wrap_future(self._threads.submit(call))
-        except RuntimeError as error:
-            raise Unavailable(f"{what}: the server is stopping") from error
-
-    async def stop(self) -> None:
-        """Let the calls under way come to their end."""
-        await asyncio.get_running_loop().run_in_executor(None, self._threads.shutdown)
 
 
 class Attempts:

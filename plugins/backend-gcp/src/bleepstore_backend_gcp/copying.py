@@ -21,15 +21,14 @@ class GcpCopy(GcpStaged):
         super().__init__(backend, name, target)
         self._source = source
 
-    def _seal(self) -> str:
+    def seal_blocking(self) -> str:
+        """Find the source."""
         token = self._source.token
         assert token is not None
-        found = self._backend.at_token(self._source.name, token)
-        self._size = found.size or 0
+        found = self.backend.at_token(self._source.name, token)
+        self.size = found.size or 0
         return known_by(found)
 
-    def _publish(self, publication: Publication) -> Published:
-        return publication.rewrite(self._backend.item(self._source.name), self._source.token)
-
-    def _remove(self) -> None:
-        """Nothing is private to a copy."""
+    def make(self, publication: Publication) -> Published:
+        """Rewrite the source over the object."""
+        return publication.rewrite(self.backend.item(self._source.name), self._source.token)

@@ -59,8 +59,9 @@ class GcpPart(GcpBody):
     ) -> None:
         super().__init__(backend, name, upload.target, size, part_name(upload, number, name))
 
-    def _seal(self) -> str:
-        known = super()._seal()
+    def seal_blocking(self) -> str:
+        """Make the part."""
+        known = super().seal_blocking()
         if not self._staged:
             self._publication(known).put(self._body, self._crc)
             self._body = b""
@@ -68,12 +69,12 @@ class GcpPart(GcpBody):
 
     def _publication(self, known: str) -> Publication:
         self._staged = True
-        return Publication(self._backend, self._private, None, known, "")
+        return Publication(self.backend, self._private, None, known, "")
 
     async def publish(self, *, expect: str | None = None) -> Blob:
         """Nothing is left to do: the part is there."""
         await self.seal()
-        return Blob(name=self._private, size=self._size)
+        return Blob(name=self._private, size=self.size)
 
 
 class GcpPartCopy(GcpPart):
@@ -85,13 +86,14 @@ class GcpPartCopy(GcpPart):
         super().__init__(backend, upload, number, name, source.size)
         self._source = source
 
-    def _seal(self) -> str:
+    def seal_blocking(self) -> str:
+        """Rewrite the source."""
         token = self._source.token
         assert token is not None
-        found = self._backend.at_token(self._source.name, token)
-        self._size = found.size or 0
+        found = self.backend.at_token(self._source.name, token)
+        self.size = found.size or 0
         known = known_by(found)
-        self._publication(known).rewrite(self._backend.item(self._source.name), token)
+        self._publication(known).rewrite(self.backend.item(self._source.name), token)
         return known
 
 
@@ -102,17 +104,17 @@ class GcpAssembly(GcpStaged):
         super().__init__(backend, upload.name, upload.target)
         self._upload = upload
         self._parts = [part.blob for part in parts]
-        self._size = sum(part.size for part in self._parts)
-        if self._size > LARGEST:
-            raise Unsupported(f"{self._blob_name}: is larger than any object can be")
+        self.size = sum(part.size for part in self._parts)
+        if self.size > LARGEST:
+            raise Unsupported(f"{self.blob_name}: is larger than any object can be")
         self._joined: list[Object] = []
         self._joints: list[str] = []
         self._crc = 0
 
-    def _seal(self) -> str:
+    def seal_blocking(self) -> str:
         """Find the parts."""
         there: dict[str, Object] = {
-            self._backend.short(item.name): item for item in self._backend.listed(folder(self._upload))
+            self.backend.short(item.name): item for item in self.backend.listed(folder(self._upload))
         }
         spans = []
         for part in self._parts:
@@ -121,31 +123,30 @@ class GcpAssembly(GcpStaged):
                 raise BlobMissing(f"{part.name}: the part is not there")
             spans.append((decoded(found.crc32c), part.size))
             if part.size:
-                self._joined.append(self._backend.item(part.name, found.generation))
+                self._joined.append(self.backend.item(part.name, found.generation))
         self._crc = combined(spans)
-        return fingerprint(self._size, self._crc)
+        return fingerprint(self.size, self._crc)
 
     async def seal(self) -> str:
         """Join the parts to no more than one compose can take."""
-        if self._fingerprint is None:
-            known = await self._run(self._seal)
+        if self.fingerprint is None:
+            known = await self.run(self.seal_blocking)
             tree, level = secrets.token_hex(8), 0
             while len(self._joined) > MOST:
-                await self._wait(self._join(f"{folder(self._upload)}{tree}-{level}"))
+                await self.wait_for(self._join(f"{folder(self._upload)}{tree}-{level}"))
                 level += 1
-            self._fingerprint = known
-        return self._fingerprint
+            self.fingerprint = known
+        return self.fingerprint
 
     async def _join(self, level: str) -> None:
         groups = [self._joined[n : n + MOST] for n in range(0, len(self._joined), MOST)]
         named = [(f"{level}-{n}", group) for n, group in enumerate(groups)]
-        self._staged = True
         self._joints += [name for name, _ in named]
         free = asyncio.Semaphore(AT_ONCE)
 
         async def one(name: str, group: list[Object]) -> Object:
             async with free:
-                return await self._backend.calls.run(name, self._compose, name, group)
+                return await self.backend.calls.run(name, self._compose, name, group)
 
         done: list[Any] = await asyncio.gather(*(one(*joint) for joint in named), return_exceptions=True)
         for result in done:
@@ -154,15 +155,25 @@ class GcpAssembly(GcpStaged):
         self._joined = done
 
     def _compose(self, name: str, group: list[Object]) -> Object:
-        done = Publication(self._backend, name, None, None, "").compose(group)
-        return self._backend.item(name, numbers_of(done.token)[0])
+        done = Publication(self.backend, name, None, None, "").compose(group)
+        return self.backend.item(name, numbers_of(done.token)[0])
 
-    def _publish(self, publication: Publication) -> Published:
+    def make(self, publication: Publication) -> Published:
+        """Compose it, on the condition."""
         published = publication.compose(self._joined) if self._joined else publication.put(b"", 0)
-        self._remove()
+        self._drop_joints()
         return published
 
-    def _remove(self) -> None:
+    def has_traces(self) -> bool:
+        """Also joints."""
+        return bool(self._joints) or super().has_traces()
+
+    def remove_blocking(self) -> None:
+        """The object that was published, and joints."""
+        super().remove_blocking()
+        self._drop_joints()
+
+    def _drop_joints(self) -> None:
         joints, self._joints = self._joints, []
         for name in joints:
-            self._backend.drop(name)
+            self.backend.drop(name)

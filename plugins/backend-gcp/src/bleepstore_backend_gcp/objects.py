@@ -9,7 +9,9 @@ from __future__ import annotations
 import base64
 from functools import lru_cache, reduce
 
+import google_crc32c
 from bleepstore.native import UpstreamObject
+from bleepstore.native_calls import Block
 from bleepstore.storage import Target
 from google.cloud.storage import Blob as Object
 
@@ -25,6 +27,8 @@ PROPERTIES = {
     "content-encoding": "content_encoding",
     "content-language": "content_language",
 }
+GRAIN = 256 * 1024
+"""Bytes that are digested at once. A request of an upload has a whole number of them, but for the last."""
 FIELDS = (
     "items(name,size,generation,metageneration,crc32c,md5Hash,timeCreated,updated,contentType,"
     "cacheControl,contentDisposition,contentEncoding,contentLanguage,metadata),nextPageToken"
@@ -87,6 +91,14 @@ def fingerprint(size: int, crc: int) -> str:
 def known_by(item: Object) -> str:
     """The fingerprint of what the service said of an object."""
     return f"{item.size or 0}-{base64.b64decode(item.crc32c or '').hex()}"
+
+
+def crc_of(block: Block, before: int) -> int:
+    """The CRC-32C of bytes with the one given, and of what is in a buffer after them."""
+    crc = before
+    for n in range(0, block.filled, GRAIN):  # the library takes nothing that can change
+        crc = google_crc32c.extend(crc, block.bytes(n, n + GRAIN))
+    return crc
 
 
 def encoded(crc: int) -> str:

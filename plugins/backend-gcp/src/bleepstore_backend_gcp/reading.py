@@ -11,12 +11,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
+from bleepstore.native_calls import Block
 from bleepstore.storage import Blob, BlobMissing, BlobReader, Damaged, TokenMismatch
 
 from bleepstore_backend_gcp.calls import MIB, Attempts, at, numbers_of
 from bleepstore_backend_gcp.faults import ERRORS, kind
-from bleepstore_backend_gcp.objects import decoded
-from bleepstore_backend_gcp.spooling import Block
+from bleepstore_backend_gcp.objects import crc_of, decoded
 
 if TYPE_CHECKING:
     from bleepstore_backend_gcp.backend import GcpBackend
@@ -100,7 +100,7 @@ class GcpReader(BlobReader):
             raise Damaged(f"{name}: is cut short")
         self._begun = True
         if self._whole:
-            self._crc = block.crc(self._crc)
+            self._crc = crc_of(block, self._crc)
             if start + want == self._end and item.crc32c and decoded(item.crc32c) != self._crc:
                 raise Damaged(f"{name}: the bytes are not those of its CRC-32C")
         return block
