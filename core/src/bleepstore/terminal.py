@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import sys
 from collections.abc import AsyncIterator, Callable
 
@@ -15,12 +16,14 @@ class Line:
     """The progress line, on standard error where that is a terminal."""
 
     def __init__(self) -> None:
-        self._shown = sys.stderr.isatty()
+        self.shown = sys.stderr.isatty()
+        """Whether somebody sees it."""
 
     def show(self, text: str) -> None:
-        """Replace what the line says."""
-        if self._shown:
-            sys.stderr.write(f"\r{text}\x1b[K")
+        """Replace what the line says, as far as the terminal is wide: a second line could not be replaced."""
+        if self.shown:
+            width = shutil.get_terminal_size().columns - 1
+            sys.stderr.write(f"\r{text[:width]}\x1b[K")
             sys.stderr.flush()
 
     def clear(self) -> None:

@@ -78,8 +78,18 @@ def test_run_that_was_cut_off_goes_on_with_what_is_missing(cloud, upstream):
 
 def test_dry_run_changes_nothing(cloud, upstream):
     upstream.put("photos", "a", b"x")
-    assert cloud.run("import", "--dry-run").out == "1 objects, 1 to import: clean\n"
-    assert cloud.do(lambda services: services.metadata.bucket("photos")) is None
+    ran = cloud.run("import", "--dry-run")
+    assert (ran.code, "there is no store" in ran.err, cloud.folder.exists()) == (2, True, False)
+    cloud.run("import", "--bucket", "photos")
+    upstream.put("music", "song", b"x")
+    assert sorted(cloud.run("import", "--dry-run").out.removesuffix(": clean\n").split(", ")) == [
+        "1 here already",
+        "1 to import",
+        "2 objects",
+    ]
+    assert cloud.do(lambda services: services.metadata.bucket("music")) is None
+    ran = cloud.run("import", "--dry-run", "--claim")
+    assert (ran.code, "there is no --dry-run of it" in ran.err) == (2, True)
 
 
 def test_only_what_was_asked_for_is_imported(cloud, upstream):

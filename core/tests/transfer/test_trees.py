@@ -102,6 +102,7 @@ def test_folder_becomes_the_bucket_that_is_named(place, tree):
 
 
 def test_dry_run_of_a_tree_changes_nothing(place, tree):
+    place.do(lambda services: services.metadata.bucket("photos"))
     assert place.run("import", tree, "--dry-run").out == "4 objects, 4 to import: clean\n"
     assert place.do(lambda services: services.metadata.bucket("photos")) is None
 

@@ -1,25 +1,26 @@
-"""How each command of this room runs and reports: a line for what needs one, a summary, an exit code."""
+"""How each command of this room runs: the store is opened, work is done and counted, a signal ends it."""
 
 from __future__ import annotations
 
 import asyncio
-import json
+import contextlib
+import signal
 from argparse import ArgumentParser, Namespace
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from bleepstore.exchange import Services
 from bleepstore.metadata import MetadataBusy, MetadataFull, MetadataUnavailable
 from bleepstore.storage import StorageFault
-from bleepstore.terminal import Line, complain, printable
+from bleepstore.terminal import Line, complain
+from bleepstore.transfer.report import CANNOT, Report
 
-CLEAN, FOUND, CANNOT = 0, 1, 2
-"""Exit codes: nothing to tell; something was told; it could not be done."""
 AT_ONCE = 16
 """Objects that are looked at at once: upstream is asked about each."""
-MIB = 1024 * 1024
+PATIENCE = 16
+"""Objects that one side may not answer for, one after the other, before the run ends: it is down."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 T = TypeVar("T")
 
@@ -28,56 +29,21 @@ class CannotRun(Exception):
     """A command cannot do what was asked: one line for the operator."""
 
 
-@dataclass(slots=True)
-class Report:
-    """What a command has done and found until now."""
+class Patience:
+    """Counts calls that were not answered, one after the other."""
 
-    line: Line
-    json: bool
-    objects: int = 0
-    """Looked at."""
-    moved: int = 0
-    """Bytes that were read."""
-    counts: dict[str, int] = field(default_factory=dict)
-    """What was done quietly, by kind."""
-    found: dict[str, int] = field(default_factory=dict)
-    """What has its line, by kind."""
+    def __init__(self) -> None:
+        self._refusals = 0
 
-    def count(self, kind: str) -> None:
-        """One more that went as it should."""
-        self.counts[kind] = self.counts.get(kind, 0) + 1
+    def unanswered(self, error: Exception) -> None:
+        """One more. Raises CannotRun when there were too many."""
+        self._refusals += 1
+        if self._refusals >= PATIENCE:
+            raise CannotRun(str(error) or type(error).__name__) from error
 
-    def tell(self, kind: str, bucket: str, key: str, detail: str, **more: Any) -> None:
-        """A line about something that is not as it should be."""
-        self.found[kind] = self.found.get(kind, 0) + 1
-        self._say(kind, bucket, key, detail, more)
-
-    def note(self, kind: str, bucket: str, key: str, detail: str, **more: Any) -> None:
-        """A line about something that is worth knowing, and as it should be."""
-        self.count(kind)
-        self._say(kind, bucket, key, detail, more)
-
-    def _say(self, kind: str, bucket: str, key: str, detail: str, more: dict[str, Any]) -> None:
-        if self.json:
-            self.line.say(json.dumps({"kind": kind, "bucket": bucket, "key": key, "detail": detail, **more}))
-        else:
-            name = f"{bucket}/{key}" if key else bucket
-            self.line.say(f"{kind} {printable(name)}: {printable(detail)}")
-
-    def __str__(self) -> str:
-        done = [f"{self.objects:,} objects"] + ([f"{self.moved / MIB:,.1f} MiB read"] if self.moved else [])
-        done += [f"{number:,} {kind}" for kind, number in self.counts.items()]
-        told = ", ".join(f"{number:,} {kind}" for kind, number in self.found.items())
-        return f"{', '.join(done)}: {told or 'clean'}"
-
-    def conclude(self) -> int:
-        """The last line, and the exit code."""
-        if self.json:
-            totals = {"objects": self.objects, "bytes_read": self.moved, **self.counts, **self.found}
-            self.line.say(json.dumps({"kind": "summary", **totals}))
-        else:
-            self.line.say(str(self))
-        return FOUND if self.found else CLEAN
+    def answered(self) -> None:
+        """It works."""
+        self._refusals = 0
 
 
 def add_json(parser: ArgumentParser) -> None:
@@ -99,16 +65,78 @@ async def _run(
     store: Callable[[], AbstractAsyncContextManager[Services]],
     work: Callable[[Services, Report], Awaitable[None]],
 ) -> int:
-    report = Report(Line(), options.json)
-    try:
-        async with store() as services, report.line.ticking(lambda: str(report)):
-            await work(services, report)
-    except (CannotRun, StorageFault, MetadataUnavailable, MetadataFull, MetadataBusy) as error:
-        if report.objects:
-            report.conclude()
-        complain(str(error) or type(error).__name__)
-        return CANNOT
+    line = Line()
+    report = Report(line, options.json)
+    with _cancelled_by_signals() as caught:
+        try:
+            async with store() as services, line.ticking(report.under_way):
+                await work(services, report)
+        except (CannotRun, StorageFault, MetadataUnavailable, MetadataFull, MetadataBusy) as error:
+            if report.progress.objects:
+                report.conclude(whole=False)
+            complain(str(error) or type(error).__name__)
+            return CANNOT
+        except asyncio.CancelledError:
+            if not caught:
+                raise
+            if report.progress.objects:
+                report.conclude(whole=False)
+            complain("interrupted: the same command goes on from here")
+            return 128 + caught[0]
     return report.conclude()
+
+
+@contextlib.contextmanager
+def _cancelled_by_signals() -> Iterator[list[int]]:
+    """A signal cancels this task, and the next one ends the process where it is. Those that came."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    caught: list[int] = []
+
+    def cancel(number: int) -> None:
+        caught.append(number)
+        for other in set(heard):
+            loop.remove_signal_handler(other)
+            signal.signal(other, signal.SIG_DFL)
+        task.cancel()
+
+    heard = []
+    for number in SIGNALS:
+        # Not in other threads than the first one, and not on Windows.
+        with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
+            loop.add_signal_handler(number, cancel, number)
+            heard.append(number)
+    try:
+        yield caught
+    finally:
+        if not caught:
+            for number in heard:
+                loop.remove_signal_handler(number)
+
+
+@contextlib.asynccontextmanager
+async def counting(report: Report, sizes: Callable[[Report], AsyncIterator[int]]) -> AsyncIterator[None]:
+    """Count beside the block how much there is to do, where somebody sees the progress.
+
+    ``sizes`` gives the bytes that are to be read of each object; what it tells, nobody reads.
+    """
+
+    async def count() -> None:
+        with contextlib.suppress(CannotRun, StorageFault):  # the work itself meets it too
+            async for size in sizes(Report.silent()):
+                report.progress.expect(size)
+            report.progress.counted = True
+
+    if report.line is None or not report.line.shown:
+        yield
+        return
+    task = asyncio.create_task(count(), name="count")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 async def for_each(

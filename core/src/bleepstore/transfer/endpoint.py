@@ -19,15 +19,23 @@ SCHEME = "s3://"
 AT_ONCE = 8
 """Objects that are copied at once."""
 
+SILENT = ("", "500", "502", "503", "504", "InternalError", "SlowDown", "ServiceUnavailable")
+"""Codes of an endpoint in trouble; ``""`` is one that did not answer at all."""
+
 T = TypeVar("T")
 
 
 class Failed(Exception):
-    """A call was refused or not answered: one line. ``code`` is S3's, or ``""``."""
+    """A call was refused or not answered: one line. ``code`` is S3's, or ``""`` where nobody answered."""
 
     def __init__(self, text: str, code: str = "") -> None:
         super().__init__(text)
         self.code = code
+
+    @property
+    def answered(self) -> bool:
+        """It was S3 that said so, and of this call; else the next one may come to the same end."""
+        return self.code not in SILENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +52,8 @@ class Place:
 
 def add_options(parser: ArgumentParser) -> None:
     """What says which endpoint, and as whom."""
-    parser.add_argument("--endpoint", metavar="URL", help="where s3:// is (default: AWS)")
+    text = "where s3:// is (default: as boto3 is configured, by AWS_ENDPOINT_URL or a profile; else AWS)"
+    parser.add_argument("--endpoint", metavar="URL", help=text)
     text = "profile of the AWS configuration whose credentials it takes (default: those boto3 finds)"
     parser.add_argument("--profile", metavar="NAME", help=text)
     parser.add_argument("--region", metavar="NAME", help="its region")
@@ -99,6 +108,8 @@ class Endpoint:
             raise Failed(_one_line(error), code) from error
         except (BotoCoreError, OSError) as error:
             raise Failed(_one_line(error)) from error
+        except UnicodeEncodeError as error:
+            raise Failed("a header or a name cannot be sent: it is no ASCII", "Unsendable") from error
 
 
 def _one_line(error: Exception) -> str:

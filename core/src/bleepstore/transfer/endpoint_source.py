@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from typing import Any
 
 from bleepstore.errors import S3Error
-from bleepstore.http.object_headers import META, user_metadata
+from bleepstore.http.checksums import FULL_OBJECT, HEADERS
+from bleepstore.http.object_headers import META, stored_encoding, user_metadata
+from bleepstore.metadata import Checksum
 from bleepstore.s3.tagging import object_tags
-from bleepstore.transfer.console import CannotRun, Report
+from bleepstore.transfer.console import CannotRun
 from bleepstore.transfer.endpoint import Endpoint, Failed, Place
 from bleepstore.transfer.naming import is_key, wanted
+from bleepstore.transfer.report import Report
 from bleepstore.transfer.sources import PIECE, Item, Opened, Source, Unreadable, attributes_of
 from bleepstore.xml.shapes import Tag
 
@@ -24,6 +28,9 @@ _HEADERS = {
     "ExpiresString": "expires",
     "WebsiteRedirectLocation": "x-amz-website-redirect-location",
 }
+RETRIES = 3
+"""How often the bytes of one object may break off."""
+_ETAG = re.compile(r"[0-9a-f]{32}(-[1-9][0-9]{0,4})?")
 
 
 class EndpointSource(Source):
@@ -83,22 +90,25 @@ class EndpointSource(Source):
         client, at = self._endpoint.client, {"Bucket": item.place, "Key": self._place.prefix + item.key}
         pinned = {"IfMatch": f'"{item.etag}"'} if item.etag else {}
         try:
-            answer = await self._endpoint.call(client.get_object, **at, **pinned)
+            answer = await self._endpoint.call(client.get_object, **at, **pinned, ChecksumMode="ENABLED")
         except Failed as error:
-            raise Unreadable(str(error)) from error
+            raise Unreadable(str(error), answered=error.answered) from error
         try:
             opened = await self._describe(item, at, answer)
         except BaseException:
             answer["Body"].close()
             raise
-        return opened, self._pieces(answer["Body"])
+        return opened, self._pieces(answer["Body"], item.size, {**at, **pinned})
 
     async def _describe(self, item: Item, at: dict[str, str], answer: dict[str, Any]) -> Opened:
         headers = {name: answer[field] for field, name in _HEADERS.items() if field in answer}
+        headers["content-encoding"] = stored_encoding(headers.get("content-encoding", ""))
         given = answer.get("Metadata", {})
         try:
             metadata = user_metadata({META + name.lower(): value for name, value in given.items()})
-            attributes = attributes_of(headers, metadata, answer.get("StorageClass"))
+            attributes = attributes_of(
+                headers, metadata, answer.get("StorageClass"), checksum=_checksum(answer)
+            )
         except (S3Error, ValueError) as error:
             raise Unreadable(f"its metadata cannot be held here: {error}") from error
         # The ETag of what is encrypted with a key of its own is no digest.
@@ -106,7 +116,8 @@ class EndpointSource(Source):
             answer.get("SSECustomerAlgorithm") or answer.get("ServerSideEncryption", "AES256") != "AES256"
         )
         tags = await self._tags(at) if answer.get("TagCount") else None
-        return Opened(attributes=attributes, tags=tags, etag="" if opaque else item.etag)
+        known = _ETAG.fullmatch(item.etag) and not opaque
+        return Opened(attributes=attributes, tags=tags, etag=item.etag if known else "")
 
     async def _tags(self, at: dict[str, str]) -> bytes | None:
         try:
@@ -115,12 +126,37 @@ class EndpointSource(Source):
         except (Failed, S3Error) as error:
             raise Unreadable(f"its tags cannot be had: {error}") from error
 
-    async def _pieces(self, body: Any) -> AsyncGenerator[bytes, None]:
-        try:
-            while piece := await self._endpoint.call(body.read, amt=PIECE):
-                yield piece
-        except Failed as error:
-            raise Unreadable(str(error)) from error
-        finally:
-            with contextlib.suppress(Exception):
-                body.close()
+    async def _pieces(self, body: Any, size: int, at: dict[str, str]) -> AsyncGenerator[bytes, None]:
+        """The bytes; where they break off and the state can be named, the rest is asked for."""
+        passed, left = 0, RETRIES if "IfMatch" in at else 0
+        while True:
+            try:
+                while piece := await self._endpoint.call(body.read, amt=PIECE):
+                    passed += len(piece)
+                    yield piece
+                return
+            except Failed as error:
+                if not left or not passed < size:
+                    raise Unreadable(str(error), answered=False) from error
+                left -= 1
+            finally:
+                with contextlib.suppress(Exception):
+                    body.close()
+            try:
+                answer = await self._endpoint.call(
+                    self._endpoint.client.get_object, **at, Range=f"bytes={passed}-"
+                )
+            except Failed as error:
+                raise Unreadable(str(error), answered=error.answered) from error
+            body = answer["Body"]
+
+
+def _checksum(answer: dict[str, Any]) -> Checksum | None:
+    """The checksum of all bytes, where the answer has one: those of parts say nothing of the bytes here."""
+    if answer.get("ChecksumType", FULL_OBJECT) != FULL_OBJECT:
+        return None
+    for name in HEADERS.values():
+        value = answer.get(f"Checksum{name}")
+        if value and "-" not in value:
+            return Checksum(algorithm=name, value=value)
+    return None

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import hashlib
 from collections.abc import AsyncGenerator
+from contextvars import ContextVar
 from typing import Any
 
 from bleepstore.http.object_headers import META, metadata_headers
 from bleepstore.metadata import BucketRecord, ObjectRecord
-from bleepstore.transfer.console import CannotRun, Report
+from bleepstore.transfer.console import CannotRun
 from bleepstore.transfer.endpoint import Endpoint, Failed, Place
+from bleepstore.transfer.report import Report
 from bleepstore.transfer.sources import PIECE
 from bleepstore.transfer.targets import State, Target, Unwritable
 from bleepstore.transfer.verifying import MD5
@@ -28,6 +31,8 @@ _HEADERS = {
     "x-amz-website-redirect-location": "WebsiteRedirectLocation",
 }
 ABSENT = ("404", "NoSuchKey", "NotFound")
+_EXPIRES: ContextVar[str | None] = ContextVar("expires", default=None)
+"""The header as it is, of the call that this context makes: boto3 takes dates only."""
 
 
 class EndpointTarget(Target):
@@ -37,6 +42,9 @@ class EndpointTarget(Target):
         self._endpoint = endpoint
         self._place = place
         self._dry_run = False
+        self._large = asyncio.Lock()
+        for name in ("PutObject", "CreateMultipartUpload"):
+            endpoint.client.meta.events.register(f"before-call.s3.{name}", _say_expires)
 
     async def start(self, report: Report, *, dry_run: bool) -> None:
         """Nothing: its buckets are made when they come."""
@@ -76,7 +84,7 @@ class EndpointTarget(Target):
         except Failed as error:
             if error.code in ABSENT or (self._dry_run and error.code == "NoSuchBucket"):
                 return State.ABSENT
-            raise Unwritable(str(error)) from error
+            raise Unwritable(str(error), answered=error.answered) from error
         etag = found.get("ETag", "").strip('"')
         if found["ContentLength"] != row.size:
             return State.OTHER
@@ -89,8 +97,12 @@ class EndpointTarget(Target):
     async def put(self, bucket: BucketRecord, row: ObjectRecord, pieces: AsyncGenerator[bytes, None]) -> None:
         """Send it; what arrives is compared with its digests there. Raises Unwritable."""
         at, part = self._at(bucket, row), max(PART, -(-row.size // PARTS))
+        _EXPIRES.set(row.attributes.headers.get("expires"))
         try:
-            if row.size <= part:
+            if part > PART:  # one such object at a time: a part of it is in memory
+                async with self._large:
+                    await self._put_parts(at, row, part, pieces)
+            elif row.size <= part:
                 body = b"".join([piece async for piece in pieces])
                 client = self._endpoint.client
                 await self._endpoint.call(
@@ -99,7 +111,7 @@ class EndpointTarget(Target):
             else:
                 await self._put_parts(at, row, part, pieces)
         except Failed as error:
-            raise Unwritable(str(error)) from error
+            raise Unwritable(str(error), answered=error.answered) from error
 
     async def _put_parts(
         self, at: dict[str, str], row: ObjectRecord, size: int, pieces: AsyncGenerator[bytes, None]
@@ -119,14 +131,15 @@ class EndpointTarget(Target):
             parts.append({"PartNumber": number, "ETag": answer["ETag"]})
 
         try:
-            waiting = bytearray()
+            waiting, held = [], 0
             async for piece in pieces:
-                waiting += piece
-                while len(waiting) >= size:
-                    await send(bytes(waiting[:size]))
-                    del waiting[:size]
+                waiting.append(piece)
+                held += len(piece)
+                if held >= size:  # by less than a piece: parts need not be of one size
+                    await send(b"".join(waiting))
+                    waiting, held = [], 0
             if waiting:
-                await send(bytes(waiting))
+                await send(b"".join(waiting))
             await call(client.complete_multipart_upload, **upload, MultipartUpload={"Parts": parts})
         except BaseException:
             with contextlib.suppress(Failed):
@@ -144,7 +157,12 @@ class EndpointTarget(Target):
             finally:
                 body.close()
         except Failed as error:
-            raise Unwritable(str(error)) from error
+            raise Unwritable(str(error), answered=error.answered) from error
+
+
+def _say_expires(params: dict[str, Any], **_: Any) -> None:
+    if expires := _EXPIRES.get():
+        params["headers"]["Expires"] = expires
 
 
 def _md5(body: bytes) -> str:
@@ -159,8 +177,6 @@ def _described(row: ObjectRecord) -> dict[str, Any]:
         **kept,
         "Metadata": {name.removeprefix(META): value for name, value in metadata.items()},
     }
-    if expires := attributes.headers.get("expires"):
-        described["Expires"] = expires
     if row.tags is not None:
         described["Tagging"] = row.tags.decode()
     return described

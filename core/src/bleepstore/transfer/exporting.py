@@ -6,6 +6,7 @@ What is there already is compared, so that a run that was cut off goes on where 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
@@ -14,8 +15,10 @@ from bleepstore.exchange import Services
 from bleepstore.metadata import BucketRecord, ObjectEntry, ObjectRecord
 from bleepstore.storage import BlobMissing, StorageFault, TokenMismatch
 from bleepstore.transfer import endpoint
-from bleepstore.transfer.console import CannotRun, Report, add_json, for_each, run_on_store
+from bleepstore.transfer.console import CannotRun, Patience, add_json, counting, for_each, run_on_store
 from bleepstore.transfer.listing import all_buckets, all_rows
+from bleepstore.transfer.naming import is_data_directory
+from bleepstore.transfer.report import Report
 from bleepstore.transfer.targets import State, Target, Unwritable
 from bleepstore.transfer.tree_target import TreeTarget
 from bleepstore.transfer.verifying import Wrong, checked, fault_of
@@ -47,19 +50,29 @@ async def _export(options: Namespace, services: Services, report: Report) -> Non
         raise CannotRun(f"--bucket {missing[0]}: there is no such bucket")
     target = _target(options, services, len(buckets))
     export = Export(services, target, report, options)
+
+    async def sizes(_: Report) -> AsyncIterator[int]:
+        for bucket in buckets:
+            async for entry in all_rows(services, bucket, prefix=options.prefix):
+                yield entry.size * (2 if options.verify else 1)
+
     await target.start(report, dry_run=options.dry_run)
     try:
-        for bucket in buckets:
-            await target.bucket(bucket)
-            rows = all_rows(services, bucket, prefix=options.prefix)
-            await for_each(rows, partial(export.take, bucket), at_once=endpoint.AT_ONCE)
+        async with counting(report, sizes):
+            for bucket in buckets:
+                await target.bucket(bucket)
+                rows = all_rows(services, bucket, prefix=options.prefix)
+                await for_each(rows, partial(export.take, bucket), at_once=endpoint.AT_ONCE)
     finally:
         await target.stop()
 
 
 def _target(options: Namespace, services: Services, buckets: int) -> Target:
     if not options.destination.startswith(endpoint.SCHEME):
-        return TreeTarget(Path(options.destination).absolute(), services)
+        root = Path(options.destination).absolute()
+        if is_data_directory(root):
+            raise CannotRun(f"{root}: is a data directory of BleepStore, and no place for an export")
+        return TreeTarget(root, services)
     place = endpoint.place_of(options.destination)
     if place.bucket is not None and buckets > 1:
         raise CannotRun(f"{place}: takes one bucket, named by --bucket; s3:// takes each under its own name")
@@ -78,17 +91,19 @@ class Export:
         self._overwrite: bool = options.overwrite
         self._verify: bool = options.verify
         self._dry_run: bool = options.dry_run
+        self._patience = Patience()
 
     async def take(self, bucket: BucketRecord, entry: ObjectEntry) -> None:
-        """Copy an object, if that is to be; what fails is told."""
+        """Copy an object, if that is to be; what fails is told. Raises CannotRun: nothing else will do."""
         row = await self._row(bucket, entry.key)
         if row is None:
             return
-        self._report.objects += 1
+        self._report.progress.objects += 1
         try:
             state = await self._target.state(bucket, row)
             if state is State.SAME:
                 self._report.count("there already")
+                self._report.progress.spared += row.size
             elif state is State.OTHER and not self._overwrite:
                 raise Unwritable("something else is there; --overwrite replaces it", "differs")
             elif self._dry_run:
@@ -97,9 +112,12 @@ class Export:
             else:
                 row = await self._copy(bucket, row)
                 self._report.count("exported")
+            self._patience.answered()
             if self._verify and (fault := await fault_of(row, self._target.read(bucket, row), self._report)):
                 self._tell("damaged", bucket, row.key, f"there, it {fault}")
         except Unwritable as error:
+            if not error.answered:
+                self._patience.unanswered(error)
             self._tell(error.kind, bucket, row.key, str(error))
         except Wrong as error:
             self._tell("damaged", bucket, row.key, f"{error}: it is not exported")

@@ -9,18 +9,21 @@ goes on where it was.
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
 from bleepstore.exchange import Services
+from bleepstore.gateway.writes import Gateway
 from bleepstore.metadata import BucketRecord
 from bleepstore.native import UpstreamObject
 from bleepstore.s3.bucket_names import is_bucket_name
 from bleepstore.terminal import complain
 from bleepstore.transfer import endpoint
-from bleepstore.transfer.console import CANNOT, CannotRun, Report, add_json, for_each, run_on_store
+from bleepstore.transfer.console import CannotRun, add_json, counting, for_each, run_on_store
 from bleepstore.transfer.intake import Intake
-from bleepstore.transfer.naming import bucket_of
+from bleepstore.transfer.naming import bucket_of, is_data_directory
+from bleepstore.transfer.report import CANNOT, Report
 from bleepstore.transfer.sources import Item, Source
 from bleepstore.transfer.tree_source import TreeSource
 from bleepstore.transfer.upstream import Upstream, is_same
@@ -52,12 +55,14 @@ def run(options: Namespace) -> int:
     except CannotRun as error:
         complain(str(error))
         return CANNOT
-    store = partial(options.open_store, create=True, claim=options.claim)
+    store = partial(options.open_store, create=not options.dry_run, claim=options.claim)
     return run_on_store(options, store, partial(_import, options))
 
 
 def _check(options: Namespace) -> None:
     """A source that was given as the data directory must not become one. Raises CannotRun."""
+    if options.claim and options.dry_run:
+        raise CannotRun("--claim changes whose the objects upstream are: there is no --dry-run of it")
     folder: Path | None = options.directory
     if folder is None or options.source is not None:
         return
@@ -84,7 +89,20 @@ async def _import(options: Namespace, services: Services, report: Report) -> Non
     elif options.into is not None:
         raise CannotRun("--into is for a SOURCE: what is upstream has its bucket already")
     else:
-        upstream = Upstream(services, services.gateway, report, options.bucket)
+        await _adopt_all(options, services, services.gateway, report)
+
+
+async def _adopt_all(options: Namespace, services: Services, gateway: Gateway, report: Report) -> None:
+    """Make rows for what is upstream."""
+
+    async def sizes(silent: Report) -> AsyncIterator[int]:
+        upstream = Upstream(services, gateway, silent, options.bucket)
+        async for name in upstream.buckets():
+            async for found in upstream.objects(name, options.prefix):
+                yield found.size if options.verify else 0
+
+    upstream = Upstream(services, gateway, report, options.bucket)
+    async with counting(report, sizes):
         async for name in upstream.buckets():
             bucket = await upstream.bucket(name, make=not options.dry_run)
             await for_each(upstream.objects(name, options.prefix), partial(_adopt, options, upstream, bucket))
@@ -110,12 +128,20 @@ async def _copy(options: Namespace, services: Services, report: Report) -> None:
             buckets[item.bucket] = bucket
         await intake.take(bucket, item)
 
-    await for_each(source.items(options.bucket, options.prefix), take, at_once=endpoint.AT_ONCE)
+    async def sizes(silent: Report) -> AsyncIterator[int]:
+        async for item in _source(options, silent).items(options.bucket, options.prefix):
+            yield item.size * (2 if options.verify else 1)
+
+    async with counting(report, sizes):
+        await for_each(source.items(options.bucket, options.prefix), take, at_once=endpoint.AT_ONCE)
 
 
 def _source(options: Namespace, report: Report) -> Source:
     if not options.source.startswith(endpoint.SCHEME):
-        return TreeSource(Path(options.source), options.into, report)
+        root = Path(options.source)
+        if is_data_directory(root):
+            raise CannotRun(f"{root}: is a data directory of BleepStore: serve it, or export it first")
+        return TreeSource(root, options.into, report)
     place = endpoint.place_of(options.source)
     if place.bucket is None and options.into is not None:
         raise CannotRun("--into takes one bucket: s3://BUCKET")

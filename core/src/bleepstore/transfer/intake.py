@@ -17,14 +17,13 @@ from bleepstore.gateway.engines import target_of
 from bleepstore.metadata import BucketRecord, MetadataBusy, MetadataFull, ObjectRecord, Reason, Refused
 from bleepstore.native import NativeStaged
 from bleepstore.storage import OutOfSpace, StagedBlob, StorageFault, Unavailable, Unsupported
-from bleepstore.transfer.console import Report
+from bleepstore.transfer.console import Patience
+from bleepstore.transfer.report import Report
 from bleepstore.transfer.sources import Item, Opened, Source, Unreadable
-from bleepstore.transfer.verifying import Digests, Wrong, fault_of, read
+from bleepstore.transfer.verifying import OF_PARTS, Digests, Wrong, fault_of, read
 
 ALGORITHM = "CRC64NVME"
 """The checksum of what is copied in, as of a PUT that names none."""
-PATIENCE = 16
-"""Objects that the backend may not take, one after the other, before the run ends: it is down."""
 UNCHANGED = (Refused, MetadataBusy, MetadataFull)
 """Raised by a command that certainly changed nothing."""
 
@@ -48,17 +47,19 @@ class Intake:
         self._overwrite = overwrite
         self._verify = verify
         self._dry_run = dry_run
-        self._refusals = 0
+        self._backend, self._outside = Patience(), Patience()
 
     async def take(self, bucket: BucketRecord | None, item: Item) -> None:
         """Copy an item, if that is to be; what fails is told.
 
-        Raises what ends the run: OutOfSpace, Unavailable after many, MetadataUnavailable, MetadataFull.
+        Raises what ends the run: OutOfSpace, CannotRun where one side does not answer for many,
+        MetadataUnavailable, MetadataFull.
         """
-        self._report.objects += 1
+        self._report.progress.objects += 1
         row = None if bucket is None else (await self._services.metadata.object(bucket.name, item.key))[1]
         if row is not None and is_same(row, item):
             self._report.count("here already")
+            self._report.progress.spared += item.size
         elif row is not None and not self._overwrite:
             self._tell("changed", item, "differs from what is here; --overwrite takes it")
             return
@@ -82,11 +83,13 @@ class Intake:
         except Unsupported as error:
             self._tell("unusable", item, str(error))
         except Unavailable as error:
-            self._refusals += 1
-            if self._refusals >= PATIENCE:
-                raise
+            self._backend.unanswered(error)
             self._tell("unreadable", item, str(error) or "the backend does not answer")
-        except (Unreadable, StorageFault) as error:
+        except Unreadable as error:
+            if not error.answered:
+                self._outside.unanswered(error)
+            self._tell("unreadable", item, str(error))
+        except StorageFault as error:
             self._tell("unreadable", item, str(error) or type(error).__name__)
         except Refused as refused:
             if refused.reason is Reason.IF_NONE_MATCH:  # upstream, and it had no row
@@ -94,7 +97,8 @@ class Intake:
             else:
                 self._tell("refused", item, refused.reason.value)
         else:
-            self._refusals = 0
+            self._backend.answered()
+            self._outside.answered()
             self._report.count("imported")
             return True
         return False
@@ -102,14 +106,15 @@ class Intake:
     async def _store(
         self, bucket: BucketRecord, item: Item, opened: Opened, pieces: AsyncGenerator[bytes, None]
     ) -> None:
-        services, digests = self._services, Digests(ALGORITHM)
+        services, known = self._services, opened.attributes.checksum
+        digests = Digests(ALGORITHM if known is None else known.algorithm)
         command = CommitObject(
             id=services.new_id(),
             at=max(item.modified, 0),
             bucket=bucket.id,
             key=item.key,
             content=Content(size=item.size),
-            etag="",
+            etag=opened.etag if OF_PARTS.fullmatch(opened.etag) else "",
             owner=bucket.owner,
             attributes=opened.attributes,
             tags=opened.tags,
@@ -187,9 +192,9 @@ class Intake:
         """The pieces, which are right when they end. Raises Wrong."""
         async for piece in pieces:
             await digests.update(piece)
-            self._report.moved += len(piece)
+            self._report.progress.moved += len(piece)
             yield piece
-        if fault := digests.fault(item.size, opened.etag):
+        if fault := digests.fault(item.size, opened.etag, opened.attributes.checksum):
             raise Wrong(f"{fault}: it is not taken")
 
     async def _read_again(self, bucket: BucketRecord, item: Item) -> None:
@@ -216,4 +221,4 @@ def is_same(row: ObjectRecord, item: Item) -> bool:
 def _known(command: CommitObject, digests: Digests) -> CommitObject:
     """The command once all bytes have passed."""
     attributes = replace(command.attributes, checksum=digests.checksum)
-    return replace(command, etag=digests.md5, attributes=attributes)
+    return replace(command, etag=command.etag or digests.md5, attributes=attributes)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from bleepstore.commands import CreateBucket
 from bleepstore.errors import S3Error
 from bleepstore.exchange import Services
 from bleepstore.http.address import check_key
 from bleepstore.metadata import BucketRecord, Reason, Refused
 from bleepstore.s3.bucket_names import is_bucket_name
-from bleepstore.transfer.console import Report
+from bleepstore.transfer.report import Report
 
 
 def is_key(key: str) -> bool:
@@ -19,6 +21,11 @@ def is_key(key: str) -> bool:
     except (UnicodeEncodeError, S3Error):
         return False
     return key != ""
+
+
+def is_data_directory(folder: Path) -> bool:
+    """Whether a folder is that of a store, which is neither imported from nor exported into."""
+    return any((folder / name).exists() for name in ("metadata.db", "store-id"))
 
 
 def wanted(name: str, only: list[str], report: Report) -> bool:

@@ -16,6 +16,7 @@ Upstream is always right: nothing is written there.
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import AsyncIterator
 from functools import partial
 
 from bleepstore.exchange import Services
@@ -23,8 +24,9 @@ from bleepstore.gateway.resolving import resolve_if_free
 from bleepstore.metadata import BucketRecord, Intent, ObjectEntry, ObjectRecord, Refused
 from bleepstore.native import UpstreamObject
 from bleepstore.storage import StorageFault
-from bleepstore.transfer.console import CannotRun, Report, add_json, for_each, run_on_store
+from bleepstore.transfer.console import CannotRun, add_json, counting, for_each, run_on_store
 from bleepstore.transfer.listing import PAGE, all_buckets, all_rows
+from bleepstore.transfer.report import Report
 from bleepstore.transfer.upstream import Upstream, is_same
 
 
@@ -49,8 +51,15 @@ async def _rescan(options: Namespace, services: Services, report: Report) -> Non
         raise CannotRun(
             "the storage backend has no upstream to rescan: `bleepstore scrub` checks what it has"
         )
+
+    async def sizes(_: Report) -> AsyncIterator[int]:  # about: what upstream has of others is not known yet
+        async for bucket in all_buckets(services, options.bucket):
+            async for entry in all_rows(services, bucket):
+                yield entry.size if options.verify else 0
+
     rescan = Rescan(Upstream(services, services.gateway, report, options.bucket), options)
-    await rescan.run()
+    async with counting(report, sizes):
+        await rescan.run()
 
 
 class Rescan:
@@ -151,7 +160,7 @@ class Rescan:
         except StorageFault as fault:
             self._tell("unreadable", bucket.name, entry.key, str(fault))
             return
-        self._report.objects += 1
+        self._report.progress.objects += 1
         if found is None:
             detail = "upstream holds nothing"
             await self._differs("removed", bucket, bucket.name, entry.key, row, detail, "its row is gone")

@@ -13,7 +13,7 @@ from bleepstore.http.object_headers import (
     STORAGE_CLASSES,
     SYSTEM_HEADERS,
 )
-from bleepstore.metadata import Attributes
+from bleepstore.metadata import Attributes, Checksum
 
 PIECE = 1024 * 1024
 """Bytes that are read at once."""
@@ -23,6 +23,11 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 class Unreadable(Exception):
     """One item cannot be had, and the others may: why, in one line."""
+
+    def __init__(self, text: str, *, answered: bool = True) -> None:
+        """``answered``: it was the source that said so; else it is silent, and may be for all others."""
+        super().__init__(text)
+        self.answered = answered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +53,17 @@ class Opened:
     """What else there is to know of an item."""
 
     attributes: Attributes
+    """Its checksum, if there is one, is of all bytes, which must have it."""
     tags: bytes | None = None
     etag: str = ""
-    """Whose MD5 the bytes must have, where that is known."""
+    """Whose MD5 the bytes must have, or of an object of parts, which it keeps; ``""``: there is none."""
 
 
 def attributes_of(
-    headers: Mapping[str, str], metadata: Mapping[str, str], storage_class: str | None = None
+    headers: Mapping[str, str],
+    metadata: Mapping[str, str],
+    storage_class: str | None = None,
+    checksum: Checksum | None = None,
 ) -> Attributes:
     """What is kept of what a source says. Raises ValueError for what no request could have said."""
     kept = {name: headers[name] for name in SYSTEM_HEADERS if headers.get(name)}
@@ -68,6 +77,7 @@ def attributes_of(
         headers=kept,
         metadata=dict(metadata),
         storage_class=storage_class if storage_class in STORAGE_CLASSES else "STANDARD",
+        checksum=checksum,
     )
 
 

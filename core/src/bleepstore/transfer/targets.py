@@ -7,16 +7,17 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
 
 from bleepstore.metadata import BucketRecord, ObjectRecord
-from bleepstore.transfer.console import Report
+from bleepstore.transfer.report import Report
 
 
 class Unwritable(Exception):
     """One object cannot be put there, and others may: why, in one line."""
 
-    def __init__(self, text: str, kind: str = "unwritable") -> None:
+    def __init__(self, text: str, kind: str = "unwritable", *, answered: bool = True) -> None:
+        """``kind``: as what it is told. ``answered``: by the target, which else may be silent for all."""
         super().__init__(text)
         self.kind = kind
-        """As what it is told."""
+        self.answered = answered
 
 
 class State(enum.Enum):

@@ -7,6 +7,7 @@ no line.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,8 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from bleepstore.errors import S3Error
-from bleepstore.metadata import ObjectRecord
+from bleepstore.http.checksums import ALGORITHMS, FULL_OBJECT, parse_value
+from bleepstore.metadata import Checksum, ObjectRecord
 from bleepstore.s3.tagging import tags_from_header
 from bleepstore.transfer.sources import Opened, attributes_of
 
@@ -53,6 +55,8 @@ def line_of(bucket: str, path: str, row: ObjectRecord) -> str:
     }
     if row.tags is not None:
         fields["tags"] = row.tags.decode()
+    if attributes.checksum is not None and attributes.checksum.type == FULL_OBJECT:
+        fields["checksum"] = {attributes.checksum.algorithm: attributes.checksum.value}
     return json.dumps(fields, sort_keys=True, separators=(",", ":"))
 
 
@@ -69,7 +73,10 @@ def _entry(line: str) -> Entry | None:
         fields = json.loads(line)
         tags = fields.get("tags")
         attributes = attributes_of(
-            _texts(fields["headers"]), _texts(fields["metadata"]), fields.get("storage_class")
+            _texts(fields["headers"]),
+            _texts(fields["metadata"]),
+            fields.get("storage_class"),
+            _checksum(_texts(fields.get("checksum", {}))),
         )
         return Entry(
             bucket=str(fields["bucket"]),
@@ -88,6 +95,14 @@ def _texts(fields: Any) -> dict[str, str]:
     return {str(name): str(value) for name, value in fields.items()}
 
 
+def _checksum(fields: dict[str, str]) -> Checksum | None:
+    for name, value in fields.items():
+        if name in ALGORITHMS:
+            parse_value(name, value)
+            return Checksum(algorithm=name, value=value)
+    return None
+
+
 class IndexWriter:
     """Adds lines to an index, unless it has them."""
 
@@ -99,15 +114,16 @@ class IndexWriter:
         self._unwritten = 0
 
     def __enter__(self) -> IndexWriter:
-        """Read what is there. Raises OSError."""
+        """Read what is there. Raises OSError, also where another process is writing it."""
         whole = True
+        self._file = self._path.open("a", encoding="utf-8")
+        _lock(self._file)
         if self._path.exists():
             with self._path.open(encoding="utf-8", errors="replace") as lines:
                 for line in lines:
                     whole = line.endswith("\n")
                     if (entry := _entry(line)) is not None:
                         self._lines[hash(entry.path)] = hash(line.rstrip("\n"))
-        self._file = self._path.open("a", encoding="utf-8")
         if not whole:
             self._file.write("\n")
         return self
@@ -115,9 +131,11 @@ class IndexWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Write what was added."""
+        """Write what was added; it lasts, and all that was written before it in the tree."""
         if self._file is not None:
             self._file.close()
+            if hasattr(os, "sync"):
+                os.sync()
 
     def has(self, path: str, line: str) -> bool:
         """Whether this is what the index says of a path."""
@@ -132,3 +150,16 @@ class IndexWriter:
         if self._unwritten >= FLUSH:
             self._file.flush()
             self._unwritten = 0
+
+
+def _lock(file: TextIO) -> None:
+    """Two exports into one tree would take each other's unfinished files for leftovers. Raises OSError."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise OSError(None, "another export writes there") from error

@@ -4,13 +4,14 @@
 
     TREE/
       .bleepstore-export.jsonl        what a file system cannot say of objects (``tree_index``)
+      .bleepstore-partial-...         a file that is being written
       BUCKET/
         a/b.txt                       the object a/b.txt
         .bleepstore-escaped/a%2F      the object a/
-        .bleepstore-partial-...       a file that is being written
 
 An escaped name is the whole key, percent-encoded but for letters, digits, ``-``, ``_`` and ``~``, in
-segments of 200 characters of which all but the last end in ``+``.
+segments of 200 characters of which all but the last end in ``+``. Where file systems take ``A`` for
+``a``, upper-case letters are encoded too.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ SEGMENT = 255
 """Bytes of a file's name."""
 CHUNK = 200
 
+_UPPER = re.compile(r"%[0-9A-F]{2}|[A-Z]")
 _NOT_ON_WINDOWS = re.compile(r'[<>:"\\|?*\x00-\x1f]|[. ]$')
 
 
@@ -49,9 +51,14 @@ def why_not(key: str) -> str | None:
     return None
 
 
-def escaped(key: str) -> str:
-    """The path below the bucket's folder of a key that cannot be one itself."""
+def escaped(key: str, *, caseless: bool = False) -> str:
+    """The path below the bucket's folder of a key that cannot be one itself.
+
+    ``caseless``: no two of them differ in the case of letters alone.
+    """
     text = quote(key, safe="").replace(".", "%2E")
+    if caseless:  # what follows a percent sign is upper-case in every name
+        text = _UPPER.sub(lambda found: f"%{ord(found[0]):02X}" if len(found[0]) == 1 else found[0], text)
     chunks = [text[at : at + CHUNK] for at in range(0, len(text), CHUNK)]
     return "/".join([ESCAPED, *(f"{chunk}+" for chunk in chunks[:-1]), chunks[-1]])
 
@@ -64,4 +71,9 @@ def key_of(segments: Sequence[str]) -> str | None:
         key = unquote("".join(segment.removesuffix("+") for segment in segments[1:]), errors="strict")
     except UnicodeDecodeError:
         return None
-    return key if key and escaped(key) == "/".join(segments) else None
+    return key if key and "/".join(segments) in escapes(key) else None
+
+
+def escapes(key: str) -> tuple[str, str]:
+    """Both escaped names of a key."""
+    return escaped(key), escaped(key, caseless=True)

@@ -18,11 +18,19 @@ from bleepstore.http.object_headers import DEFAULT_CONTENT_TYPE
 from bleepstore.metadata import Attributes
 from bleepstore.s3.bucket_names import is_bucket_name
 from bleepstore.transfer import tree_index
-from bleepstore.transfer.console import CannotRun, Report
-from bleepstore.transfer.naming import is_key, wanted
+from bleepstore.transfer.console import CannotRun
+from bleepstore.transfer.naming import is_data_directory, is_key, wanted
+from bleepstore.transfer.report import Report
 from bleepstore.transfer.sources import PIECE, Item, Opened, Source, Unreadable
-from bleepstore.transfer.tree_names import INDEX, OURS, escaped, key_of, why_not
+from bleepstore.transfer.tree_names import INDEX, OURS, escapes, key_of, why_not
 
+CHANGED = "was changed while it was imported"
+_PACKED = {
+    "gzip": "application/gzip",
+    "bzip2": "application/x-bzip2",
+    "xz": "application/x-xz",
+    "compress": "application/x-compress",
+}
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -110,7 +118,9 @@ class TreeSource(Source):
             if entry.name.startswith(OURS):
                 continue
             if entry.is_dir(follow_symlinks=False):
-                if wanted(entry.name, list(only), self._report):
+                if is_data_directory(Path(entry.path)):
+                    self._report.tell("unusable", entry.name, "", "is a data directory: it is passed by")
+                elif wanted(entry.name, list(only), self._report):
                     yield from self._folder(entry.name, Path(entry.path), prefix)
             elif not only:
                 self._report.tell("unusable", entry.name, "", "is in no bucket's folder: it is passed by")
@@ -141,8 +151,8 @@ class TreeSource(Source):
         except OSError as error:
             self._report.tell("unreadable", bucket, key, error.strerror or str(error))
             return None
-        modified = found.st_mtime_ns // 1_000_000
-        return Item(bucket=bucket, key=key, size=found.st_size, modified=modified, etag="", place=entry.path)
+        size, modified = _state(found)
+        return Item(bucket=bucket, key=key, size=size, modified=modified, etag="", place=entry.path)
 
     def _scan(self, folder: Path) -> list[os.DirEntry[str]]:
         try:
@@ -156,7 +166,8 @@ class TreeSource(Source):
 def _has_path(entry: tree_index.Entry) -> bool:
     """Whether the file is where an export puts this key: an index cannot point anywhere else."""
     plain = None if why_not(entry.key) else f"{entry.bucket}/{entry.key}"
-    return is_bucket_name(entry.bucket) and entry.path in (plain, f"{entry.bucket}/{escaped(entry.key)}")
+    names = (plain, *(f"{entry.bucket}/{name}" for name in escapes(entry.key)))
+    return is_bucket_name(entry.bucket) and entry.path in names
 
 
 def _leads_outside(base: Path, place: Path) -> bool:
@@ -165,24 +176,31 @@ def _leads_outside(base: Path, place: Path) -> bool:
 
 
 def _is_as_written(found: os.stat_result, entry: tree_index.Entry) -> bool:
-    modified = found.st_mtime_ns // 1_000_000
-    return stat.S_ISREG(found.st_mode) and (found.st_size, modified) == (entry.size, entry.modified)
+    return stat.S_ISREG(found.st_mode) and _state(found) == (entry.size, entry.modified)
 
 
 def _open(path: Path, item: Item) -> BinaryIO:
     """Open a file that is one, and that is as the listing said. Raises OSError, Unreadable."""
     file = os.fdopen(os.open(path, os.O_RDONLY | _NO_FOLLOW), "rb", buffering=0)
     found = os.fstat(file.fileno())
-    if not stat.S_ISREG(found.st_mode) or found.st_size != item.size:
+    if not stat.S_ISREG(found.st_mode) or _state(found) != (item.size, item.modified):
         file.close()
-        raise Unreadable("was changed while it was imported")
+        raise Unreadable(CHANGED)
     return file
 
 
+def _state(found: os.stat_result) -> tuple[int, int]:
+    return found.st_size, found.st_mtime_ns // 1_000_000
+
+
 async def _pieces(file: BinaryIO, path: Path) -> AsyncGenerator[bytes, None]:
+    before = os.fstat(file.fileno())
     try:
         while piece := await asyncio.to_thread(file.read, PIECE):
             yield piece
+        after = os.fstat(file.fileno())
+        if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+            raise Unreadable(CHANGED)
     except OSError as error:
         raise Unreadable(f"{path}: {error.strerror or error}") from error
     finally:
@@ -190,5 +208,8 @@ async def _pieces(file: BinaryIO, path: Path) -> AsyncGenerator[bytes, None]:
 
 
 def _guessed(key: str) -> Attributes:
-    guess = mimetypes.guess_type(key.rpartition("/")[2], strict=False)[0]
+    """A type as the name tells it; what is packed is a file of its packer, whatever is in it."""
+    guess, packed = mimetypes.guess_type(key.rpartition("/")[2], strict=False)
+    if packed is not None:
+        guess = _PACKED.get(packed)
     return Attributes(headers={"content-type": guess or DEFAULT_CONTENT_TYPE})

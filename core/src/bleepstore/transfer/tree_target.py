@@ -18,11 +18,13 @@ from typing import BinaryIO
 
 from bleepstore.exchange import Services
 from bleepstore.metadata import BucketRecord, ObjectRecord
-from bleepstore.transfer.console import CannotRun, Report
+from bleepstore.transfer.console import CannotRun
+from bleepstore.transfer.report import Report
 from bleepstore.transfer.sources import PIECE
 from bleepstore.transfer.targets import State, Target, Unwritable
 from bleepstore.transfer.tree_index import IndexWriter, line_of
 from bleepstore.transfer.tree_names import INDEX, PARTIAL, escaped, why_not
+from bleepstore.transfer.tree_spelling import Spelling
 
 
 class TreeTarget(Target):
@@ -37,6 +39,7 @@ class TreeTarget(Target):
         self._report: Report | None = None
         self._folders: set[Path] = set()
         """Folders of the bucket that are known to be folders."""
+        self._spelling = Spelling(root)
 
     async def start(self, report: Report, *, dry_run: bool) -> None:
         """Make the tree, and read the index that is there. Raises CannotRun."""
@@ -50,16 +53,20 @@ class TreeTarget(Target):
             self._index = await asyncio.to_thread(
                 self._closing.enter_context, IndexWriter(self._root / INDEX)
             )
+            for left in self._root.glob(f"{PARTIAL}*"):  # by an export that was cut off
+                left.unlink()
+            self._spelling.probe(f"{PARTIAL}{self._new_id()}")
         except OSError as error:
             raise CannotRun(f"{self._root}: {error.strerror or error}") from error
 
     async def stop(self) -> None:
         """Write what the index has to say."""
-        self._closing.close()
+        await asyncio.to_thread(self._closing.close)
 
     async def bucket(self, bucket: BucketRecord) -> None:
         """Its folder is made with its first file."""
         self._folders.clear()
+        self._spelling.forget()
 
     # --- names ------------------------------------------------------------------------------------------
 
@@ -68,7 +75,10 @@ class TreeTarget(Target):
         reason = why_not(key)
         if reason is None and await self._is_above(bucket, key):
             reason = "other keys are below it"
-        return f"{bucket.name}/{key if reason is None else escaped(key)}", reason or ""
+        if reason is None and not self._spelling.fits(f"{bucket.name}/{key}"):
+            reason = "another name is the same one to this file system"
+        name = key if reason is None else escaped(key, caseless=self._spelling.folds)
+        return f"{bucket.name}/{name}", reason or ""
 
     async def _is_above(self, bucket: BucketRecord, key: str) -> bool:
         """Whether a file system would need a folder where this file is to be."""
@@ -98,7 +108,7 @@ class TreeTarget(Target):
         place = self._root / path
         try:
             await asyncio.to_thread(self._make_folders, place.parent)
-            partial = place.parent / f"{PARTIAL}{self._new_id()}"
+            partial = self._root / f"{PARTIAL}{self._new_id()}"
             try:
                 await self._write(partial, row, pieces)
                 await asyncio.to_thread(partial.replace, place)

@@ -10,8 +10,8 @@ from bleepstore.gateway.writes import Gateway
 from bleepstore.metadata import BucketRecord, ObjectRecord
 from bleepstore.native import UpstreamObject
 from bleepstore.storage import StorageFault
-from bleepstore.transfer.console import Report
 from bleepstore.transfer.naming import bucket_of, is_key, wanted
+from bleepstore.transfer.report import Report
 from bleepstore.transfer.verifying import fault_of, read
 
 
@@ -43,7 +43,7 @@ class Upstream:
     async def objects(self, bucket: str, prefix: str) -> AsyncIterator[UpstreamObject]:
         """What is there of a bucket, but for what cannot have a row."""
         async for found in self.gateway.storage.objects(bucket, prefix=prefix):
-            self.report.objects += 1
+            self.report.progress.objects += 1
             if is_key(found.key):
                 yield found
             else:

@@ -12,10 +12,12 @@ from bleepstore.exchange import Services
 from bleepstore.http.checksums import FULL_OBJECT, checksummer
 from bleepstore.metadata import Checksum, ObjectRecord, Segment
 from bleepstore.storage import Blob, BlobMissing
-from bleepstore.transfer.console import Report
+from bleepstore.transfer.report import Report
 
 MD5 = re.compile(r"[0-9a-f]{32}")
 """An ETag that is the digest of the bytes; that of a multipart object is not."""
+OF_PARTS = re.compile(r"[0-9a-f]{32}-[1-9][0-9]{0,4}")
+"""The ETag of a multipart object."""
 OFF_LOOP = 128 * 1024
 """Bytes from which a digest is worth a thread."""
 
@@ -87,7 +89,7 @@ async def fault_of(found: ObjectRecord, pieces: AsyncGenerator[bytes, None], rep
     async with aclosing(pieces):
         async for piece in pieces:
             await digests.update(piece)
-            report.moved += len(piece)
+            report.progress.moved += len(piece)
     return digests.fault(found.size, found.etag, whole_checksum(found))
 
 
@@ -101,7 +103,7 @@ async def checked(services: Services, found: ObjectRecord, report: Report) -> As
     async with aclosing(read(services, found)) as pieces:
         async for piece in pieces:
             await digests.update(piece)
-            report.moved += len(piece)
+            report.progress.moved += len(piece)
             yield piece
     if fault := digests.fault(found.size, found.etag, whole_checksum(found)):
         raise Wrong(fault)
