@@ -51,7 +51,10 @@ class UpstreamObject:
     token: str
     """The state: what ``expect`` and :attr:`~bleepstore.storage.Blob.token` compare."""
     fingerprint: str
-    """What the bytes are known by: equal to :meth:`NativeStaged.seal`'s for the same write."""
+    """What the bytes are known by: equal to :meth:`NativeStaged.seal`'s for the same write.
+
+    ``""`` where nothing upstream tells it, here or there.
+    """
     etag: str | None
     """The S3 ETag without quotes, where upstream's own digests tell it (MD5, or ``MD5-N`` of parts)."""
     modified: int

@@ -7,14 +7,15 @@ key, or by upkeep.
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 from bleepstore.gateway import writes
 from bleepstore.metadata import MetadataFull, MetadataUnavailable
+from bleepstore.native import UpstreamObject
 from bleepstore.storage import Unavailable
-from bleepstore.testing.memory_native import Upstream
+from bleepstore.testing.memory_native import NativeMemoryBackend, Upstream
 from bleepstore.upkeep.rounds import remove_garbage, resolve_intents
 
 pytestmark = pytest.mark.anyio
@@ -144,6 +145,63 @@ async def test_same_bytes_over_themselves_are_what_upstream_says_of_them(server,
     await resolve_intents(server.services)
     row = await server.row("key")
     assert row.attributes.metadata == server.upstream.objects["bucket/key"].metadata
+    await agree(server)
+
+
+@pytest.fixture
+def silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing upstream tells what the bytes are known by, as where AWS encrypts them."""
+    stat = NativeMemoryBackend.stat
+
+    async def tell_nothing(storage: NativeMemoryBackend, name: str) -> UpstreamObject | None:
+        found = await stat(storage, name)
+        return found and replace(found, fingerprint="", etag=None)
+
+    monkeypatch.setattr(NativeMemoryBackend, "stat", tell_nothing)
+
+
+@pytest.mark.usefixtures("silent")
+@pytest.mark.parametrize("old", [b"old", None], ids=["over an object", "over nothing"])
+@pytest.mark.parametrize(("point", "done"), [("publish", False), ("publish answered", True)])
+async def test_put_of_which_nothing_tells_the_bytes_is_known_by_all_else(server, launch, point, old, done):
+    if old is not None:
+        await server.put("/bucket/key", old, x_amz_meta_who="old")
+    headers = {"x_amz_meta_who": "new", "x_amz_acl": "public-read"}
+    server = await cut_off(server, launch, point, "PUT", "/bucket/key", b"new", **headers)
+    await resolve_intents(server.services)
+    await agree(server)
+    row = await server.row("key")
+    assert (None if row is None else row.attributes.metadata["who"]) == ("new" if done else old and "old")
+    if done:
+        assert row.acl is not None
+
+
+@pytest.mark.usefixtures("silent")
+async def test_what_others_wrote_is_not_taken_for_a_write_of_which_nothing_tells_the_bytes(server, launch):
+    await server.put("/bucket/key", b"old")
+    for theirs in (b"of another size", b"new"):
+        server = await cut_off(
+            server, launch, "publish", "PUT", "/bucket/key", b"new", x_amz_meta_who="we", x_amz_acl="private"
+        )
+        server.upstream.put("bucket", "key", theirs)
+        await resolve_intents(server.services)
+        assert await server.get("/bucket/key") == theirs
+        assert (await server.row("key")).attributes.metadata == {}
+        await agree(server)
+
+
+@pytest.mark.usefixtures("silent")
+async def test_completion_of_which_nothing_tells_the_bytes_ends_its_upload(server, launch):
+    upload = (await server.send("POST", "/bucket/key?uploads", x_amz_meta_who="new")).text("UploadId")
+    part = await server.put(f"/bucket/key?partNumber=2&uploadId={upload}", b"part")
+    body = MULTIPART.format(part.headers["etag"]).encode()
+    path = f"/bucket/key?uploadId={upload}"
+    server = await cut_off(server, launch, "publish answered", "POST", path, body)
+    await resolve_intents(server.services)
+    headed = await server.send("HEAD", "/bucket/key")
+    assert headed.headers["etag"].endswith('-1"')
+    assert (await server.send("GET", f"/bucket/key?uploadId={upload}")).code == "NoSuchUpload"
+    await remove_garbage(server.services)
     await agree(server)
 
 

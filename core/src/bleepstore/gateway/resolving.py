@@ -8,17 +8,21 @@ what the intent's fingerprint says     it happened, and the announced command is
 the token that was expected            nothing happened, and the intent is released
 something else                         it was changed by others, and is adopted where there is a row
 ====================================== ==========================================
+
+Where a fingerprint tells nothing (ETags of what upstream encrypts), a new state with the size, the type and
+the metadata that were announced is it.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 
 from bleepstore.commands import CommitObject, CompleteUpload, Content, DeleteObject, Release
 from bleepstore.gateway.adopting import adopt
 from bleepstore.gateway.engines import Engines
-from bleepstore.metadata import Committed, Intent, Reason, Refused
+from bleepstore.metadata import Attributes, Committed, Intent, Reason, Refused
 from bleepstore.native import UpstreamObject
 
 log = logging.getLogger("bleepstore.gateway")
@@ -38,7 +42,7 @@ async def resolve(engines: Engines, intent: Intent) -> Committed | bool | None:
         if found is None:
             done: bool = await engines.record(replace(command, reservation=reservation))
             return done
-    elif found is not None and _happened(intent, command, found):
+    elif found is not None and await _happened(engines, intent, command, found):
         assert command.content is not None
         content = Content(size=command.content.size, blob=name, token=found.token)
         committed: Committed = await engines.record(
@@ -72,14 +76,33 @@ async def resolve_if_free(engines: Engines, intent: Intent) -> bool:
     return True
 
 
-def _happened(intent: Intent, command: CommitObject | CompleteUpload, found: UpstreamObject) -> bool:
-    if found.fingerprint != intent.fingerprint:
+async def _happened(
+    engines: Engines, intent: Intent, command: CommitObject | CompleteUpload, found: UpstreamObject
+) -> bool:
+    assert command.content is not None
+    if intent.fingerprint and found.fingerprint:
+        if found.fingerprint != intent.fingerprint:
+            return False
+        if found.token != intent.token or isinstance(command, CompleteUpload):
+            return True
+        # The same bytes have been there before, and tokens are made of bytes: the rest tells.
+    elif found.token == intent.token or found.size != command.content.size:
         return False
-    if found.token != intent.token or isinstance(command, CompleteUpload):
-        return True
-    # The same bytes have been there before, and tokens are made of bytes: the rest tells.
-    attributes = command.attributes
-    return (dict(found.headers), dict(found.metadata)) == (
-        dict(attributes.headers),
-        dict(attributes.metadata),
+    announced = await _announced(engines, intent, command)
+    return announced is not None and (
+        (dict(found.headers), _lower(found.metadata)) == (dict(announced.headers), _lower(announced.metadata))
     )
+
+
+async def _announced(
+    engines: Engines, intent: Intent, command: CommitObject | CompleteUpload
+) -> Attributes | None:
+    if isinstance(command, CommitObject):
+        return command.attributes
+    _, upload = await engines.metadata.upload(intent.bucket_name, command.key, command.upload)
+    return None if upload is None else upload.attributes
+
+
+def _lower(metadata: Mapping[str, str]) -> dict[str, str]:
+    """S3 knows no case of the names, and not every upstream keeps it."""
+    return {name.lower(): value for name, value in metadata.items()}

@@ -69,7 +69,7 @@ def describe(name: str, answer: Mapping[str, Any], size: int, *, digests: bool) 
         key=place[1],
         size=size,
         token=token,
-        fingerprint=token if told else f"at {token}",
+        fingerprint=token if told else "",
         etag=token if told else None,
         modified=int(answer["LastModified"].timestamp() * 1000),
         headers=headers_in(answer),
