@@ -106,6 +106,11 @@ class ServerProcess:
                 start_new_session=True,  # so that one signal reaches every worker
             )
 
+    def configure(self) -> Path:
+        """Write the configuration, for commands that run without the server."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        return self._configuration()
+
     def _configuration(self) -> Path:
         first, *others = self.accounts
         auth = {

@@ -1,4 +1,4 @@
-"""The conformance kit and the smoke test through every gateway, side by side: ``make test-gateways``.
+"""The conformance kit, the smoke test and ``moving`` through every gateway: ``make test-gateways``.
 
 ``python tests/gateways/matrix.py [GATEWAY ...] [-k EXPR] [--output FOLDER]``: a gateway is a name of
 ``upstreams.py``, by default all. Exit code 1 where anything is other than ``pins.py`` says. Every result
@@ -18,6 +18,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1] / name) for name in ("gateways", "e2e", "emulators", "smoke")]
 
+from moving import moving  # noqa: E402
 from pins import PINS  # noqa: E402
 from runs import conformance, smoke  # noqa: E402
 from upstreams import UPSTREAMS, gateway  # noqa: E402
@@ -39,6 +40,8 @@ def run(name: str, output: Path, expression: str | None) -> Verdict:
                 trouble += f" buckets left behind: {report.left_behind}"
             if expression is None:
                 results += smoke(server.url)
+        if expression is None:
+            results += moving(name, directory / "moving")
     except Exception as error:
         trouble += f" {type(error).__name__}: {error}"
     finally:
@@ -56,7 +59,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("gateways", nargs="*", metavar="GATEWAY", help=", ".join(UPSTREAMS))
     parser.add_argument(
-        "-k", dest="expression", metavar="EXPR", help="only these tests of the kit, and no smoke"
+        "-k", dest="expression", metavar="EXPR", help="only these tests of the kit, and nothing else"
     )
     parser.add_argument("--output", type=Path, default=REPORTS, metavar="FOLDER")
     options = parser.parse_args()

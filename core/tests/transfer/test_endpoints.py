@@ -8,6 +8,7 @@ from typing import Any
 import boto3
 import pytest
 from bleepstore.transfer import endpoint_target
+from bleepstore.transfer.endpoint import Failed
 from botocore.config import Config
 
 PAIR = {"AWS_ACCESS_KEY_ID": "bleepstore", "AWS_SECRET_ACCESS_KEY": "bleepstore-secret"}
@@ -118,6 +119,71 @@ def test_object_that_goes_meanwhile_is_told(place, there, url, monkeypatch):
     ran = place.run("import", "s3://music", "--endpoint", url)
     assert (ran.code, ran.lines[0].split(":")[0]) == (1, "unreadable music/song")
     assert place.keys("music") == []
+
+
+@pytest.mark.parametrize("breaks", [1, 3, 4])
+def test_bytes_that_break_off_go_on_where_they_were(place, there, url, monkeypatch, breaks):
+    from bleepstore.transfer.endpoint import Endpoint
+
+    call, broken, spans = Endpoint.call, [], []
+    fresh = True
+
+    async def breaking(self, operation, **arguments):
+        nonlocal fresh
+        if operation.__name__ == "read" and len(broken) < breaks and not fresh:
+            broken.append(True)
+            raise Failed("the connection was reset")
+        fresh = operation.__name__ != "read"  # the first piece of an answer comes
+        if "Range" in arguments:
+            spans.append(arguments["Range"])
+        return await call(self, operation, **arguments)
+
+    monkeypatch.setattr(Endpoint, "call", breaking)
+    ran = place.run("import", "s3://photos", "--prefix", "big", "--endpoint", url)
+    assert spans == [f"bytes={n * 1024 * 1024}-" for n in (1, 2, 3)][:breaks]
+    if breaks < 4:
+        assert ran.code == 0
+        assert place.data("photos", "big") == BIG
+    else:
+        assert (ran.code, ran.lines[0]) == (1, "unreadable photos/big: the connection was reset")
+        assert place.keys("photos") == []
+
+
+def test_endpoint_that_is_down_ends_the_run(make_place, s3, url, monkeypatch):
+    from bleepstore.transfer.endpoint import Endpoint
+
+    s3.create_bucket(Bucket="photos")
+    for n in range(40):
+        s3.put_object(Bucket="photos", Key=f"{n:02}", Body=b"x")
+    place = make_place(backend="local")
+    assert place.run("import", "s3://photos", "--endpoint", url).code == 0
+    call = Endpoint.call
+
+    async def down(self, operation, **arguments):
+        if operation.__name__ in ("get_object", "head_object"):
+            raise Failed("nobody answers")
+        return await call(self, operation, **arguments)
+
+    monkeypatch.setattr(Endpoint, "call", down)
+    for run in (
+        make_place("other", backend="local").run("import", "s3://photos", "--endpoint", url),
+        place.run("export", "s3://photos", "--endpoint", url),
+    ):
+        assert (run.code, run.err) == (2, "bleepstore: nobody answers\n")
+        assert 16 <= int(run.lines[-1].partition(" ")[0]) < 40
+
+
+def test_bucket_of_somebody_else_is_not_written_into(filled, s3, url, monkeypatch):
+    s3.create_bucket(Bucket="music")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    for arguments in (
+        ("export", "s3://", "--bucket", "music"),
+        ("import", "s3://music"),
+        ("import", "s3://"),
+    ):
+        ran = filled.run(*arguments, "--endpoint", url)
+        assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+        assert "403" in ran.err or "SignatureDoesNotMatch" in ran.err
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,67 @@ def test_file_that_changes_while_it_is_read_leaves_nothing(place, tree, monkeypa
     assert traces(place) == []
 
 
+@pytest.mark.parametrize("size", [300_000, 100])
+def test_file_that_is_overwritten_while_it_is_read_is_not_taken(place, tree, monkeypatch, size):
+    """As many bytes as before, of two states."""
+    victim = tree / "photos/2024/a.jpg"
+    victim.write_bytes(b"1" * size)
+    from bleepstore.transfer import tree_source
+
+    real = tree_source._pieces
+
+    async def overwritten(file, path):
+        async for piece in real(file, path):
+            if path == victim:
+                victim.write_bytes(b"2" * size)
+                os.utime(victim, ns=(1, 1))
+            yield piece
+
+    monkeypatch.setattr(tree_source, "_pieces", overwritten)
+    ran = place.run("import", tree, "--bucket", "photos")
+    assert (ran.code, ran.lines[0]) == (1, "unreadable photos/2024/a.jpg: was changed while it was imported")
+    assert place.keys("photos") == ["empty", "small.txt"]
+    assert traces(place) == []
+
+
+def test_packed_files_are_of_the_type_of_their_packer(place, tree):
+    (tree / "photos/a.tar.gz").write_bytes(b"x")
+    (tree / "photos/b.csv.xz").write_bytes(b"x")
+    place.run("import", tree, "--bucket", "photos")
+    types = {key: row.attributes.headers["content-type"] for key, row in place.rows("photos").items()}
+    assert (types["a.tar.gz"], types["b.csv.xz"]) == ("application/gzip", "application/x-xz")
+
+
+def test_file_that_may_not_be_read_does_not_end_the_run(place, tree, monkeypatch):
+    real = os.open
+
+    def refused(path, *more):
+        if str(path).endswith("small.txt"):
+            raise PermissionError(13, "Permission denied")
+        return real(path, *more)
+
+    monkeypatch.setattr(os, "open", refused)
+    ran = place.run("import", tree, "--bucket", "photos")
+    assert ran.code == 1
+    assert ran.lines[0] == f"unreadable photos/small.txt: {tree}/photos/small.txt: Permission denied"
+    assert place.keys("photos") == ["2024/a.jpg", "empty"]
+
+
+def test_data_directories_are_neither_sources_nor_destinations(make_place, tree, tmp_path):
+    place = make_place(backend="local")
+    place.run("import", tree)
+    other = make_place("other", backend="local")
+    ran = other.run("import", place.folder)
+    assert (ran.code, "is a data directory of BleepStore" in ran.err) == (2, True)
+    ran = place.run("export", place.folder)
+    assert (ran.code, "is a data directory of BleepStore" in ran.err) == (2, True)
+    (tree / "old-store").mkdir()
+    (tree / "old-store/metadata.db").write_bytes(b"")
+    ran = other.run("import", tree)
+    assert "unusable old-store: is a data directory: it is passed by" in ran.lines
+    assert other.keys("old-store") == []
+
+
 def test_data_directory_is_never_made_of_a_source(make_place, tree, monkeypatch):
     place = make_place(backend="local")
     from bleepstore.transfer import importing

@@ -67,8 +67,7 @@ def attributes_of(
 ) -> Attributes:
     """What is kept of what a source says. Raises ValueError for what no request could have said."""
     kept = {name: headers[name] for name in SYSTEM_HEADERS if headers.get(name)}
-    texts = [*kept.values(), *metadata.values()]
-    if any(map(_CONTROL.search, texts)) or not all(map(_NAME.fullmatch, metadata)):
+    if any(map(_CONTROL.search, kept.values())) or not all(map(_NAME.fullmatch, metadata)):
         raise ValueError("headers or metadata that no request can have")
     if sum(len(name) + len(value.encode()) for name, value in metadata.items()) > METADATA_BYTES:
         raise ValueError(f"more than {METADATA_BYTES} bytes of user metadata")
