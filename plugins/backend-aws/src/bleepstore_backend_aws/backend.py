@@ -82,6 +82,18 @@ class AwsBackend(NativeBackend):
 
     # --- the store ------------------------------------------------------------------------------------
 
+    async def claim(self, store_id: str) -> None:
+        """Make the bucket that of this store: what it says of itself is all that changes."""
+        self.upstream = await self.calls.run(self._where, Upstream, self._section)
+        await self.calls.run(self._where, self._claim, store_id)
+
+    def _claim(self, store_id: str) -> None:
+        if (stored := self._stored()) is not None:
+            text = json.dumps({**stored, "store": store_id}).encode()
+            at = self.upstream.at(names.STORE)
+            self.upstream.client.put_object(**at, Body=text, ContentType="application/json")
+        self.upstream.close()  # the start makes its own
+
     async def start(self, store_id: str, *, fresh: bool) -> None:
         """Take or compare the store id. What else is in the bucket is for ``import``."""
         self.upstream = await self.calls.run(self._where, Upstream, self._section)
