@@ -99,6 +99,15 @@ class AzureBackend(NativeBackend):
 
     # --- the store ------------------------------------------------------------------------------------
 
+    async def claim(self, store_id: str) -> None:
+        """Make the container that of this store: what it says of itself is all that changes."""
+        await self.calls.run(f"container {self._section.container}", self._claim, store_id)
+
+    def _claim(self, store_id: str) -> None:
+        marker = self.blob(names.STORE)
+        if (stored := self._stored(marker)) is not None:
+            marker.upload_blob(f"{store_id} {stored.partition(' ')[2]}".encode(), overwrite=True)
+
     async def start(self, store_id: str, *, fresh: bool) -> None:
         """Take or compare the store id. What else is in the container is for ``import``."""
         await self.calls.run(f"container {self._section.container}", self._start, store_id, fresh)

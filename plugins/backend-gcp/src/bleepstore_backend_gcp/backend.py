@@ -100,6 +100,17 @@ class GcpBackend(NativeBackend):
 
     # --- the store ------------------------------------------------------------------------------------
 
+    async def claim(self, store_id: str) -> None:
+        """Make the bucket that of this store: what it says of itself is all that changes."""
+        await self.calls.run(self._where, self._claim, store_id)
+
+    def _claim(self, store_id: str) -> None:
+        if self._bucket is None:
+            self._bucket, self._session = connect(self.section)
+        if (stored := self._stored()) is not None:
+            line = f"{store_id} {stored.partition(' ')[2]}"
+            self.item(names.STORE).upload_from_string(line, **Attempts(self.section).arguments)
+
     async def start(self, store_id: str, *, fresh: bool) -> None:
         """Take or compare the store id. What else is in the bucket is for ``import``."""
         await self.calls.run(self._where, self._start, store_id, fresh)
