@@ -1,4 +1,4 @@
-# The S3 conformance kit and the smoke test through every gateway, each in front of its emulator:
+# The S3 conformance kit, the smoke test and `moving` through every gateway, each in front of its emulator:
 # `make test-gateways [ONLY_GATEWAYS="local 'aws(moto)'"]`. Reports are left in build/gateways.
 
 ONLY_GATEWAYS ?=
