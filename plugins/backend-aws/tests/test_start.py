@@ -7,6 +7,7 @@ import pytest
 from aws import BUCKET, Endpoint
 from bleepstore.storage import BackendFailed, StoreMismatch, Target
 from bleepstore.testing.storage import STORE
+from bleepstore_backend_aws import uploading
 from bleepstore_backend_aws.backend import AwsBackend
 from faulty_http import Faults, Request, faulty, refused
 
@@ -76,6 +77,24 @@ async def test_an_upstream_without_a_precondition_is_refused_by_name(
     storage = make(endpoint_url=faults.endpoint)
     with pytest.raises(BackendFailed, match=f"preconditions of {operation}:"):
         await storage.start(STORE, fresh=True)
+    await storage.stop()
+
+
+async def test_upkeep_removes_what_a_process_tried_that_died_over_it(
+    make: Callable[..., AwsBackend], endpoint: Endpoint, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, begin = endpoint.client(), {"Bucket": BUCKET, "Prefix": f"{prefix}/.bleepstore/probes/"}
+    place = {"Bucket": BUCKET, "Key": f"{prefix}/.bleepstore/probes/tried"}
+    client.put_object(**place, Body=b"abc")
+    client.create_multipart_upload(**place)
+    storage = make()
+    await storage.start(STORE, fresh=True)
+    await storage.abandoned()
+    assert client.list_objects_v2(**begin)["KeyCount"] == 1  # it is young, and may be in use
+    monkeypatch.setattr(uploading, "LEASE_SECONDS", -10.0)
+    await storage.abandoned()
+    assert client.list_objects_v2(**begin)["KeyCount"] == 0
+    assert "Uploads" not in client.list_multipart_uploads(**begin)
     await storage.stop()
 
 

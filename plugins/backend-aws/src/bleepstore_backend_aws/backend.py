@@ -40,7 +40,7 @@ from botocore.exceptions import ClientError
 
 from bleepstore_backend_aws import names, uploading
 from bleepstore_backend_aws.calls import MIB, Upstream
-from bleepstore_backend_aws.conditions import Honoured, probe
+from bleepstore_backend_aws.conditions import Honoured, probe, remove_abandoned
 from bleepstore_backend_aws.copying import AwsCopy
 from bleepstore_backend_aws.faults import faults, kind
 from bleepstore_backend_aws.multipart import AwsAssembly, AwsPart, AwsPartCopy, arguments
@@ -241,6 +241,7 @@ class AwsBackend(NativeBackend):
         """Nothing that needs a decision: uploads that dead processes left are aborted here."""
         older = time.time() - uploading.LEASE_SECONDS
         await self.calls.run(self._where, uploading.abort_abandoned, self.upstream, older)
+        await self.calls.run(self._where, remove_abandoned, self.upstream, older)
         return ()
 
     def later(self, what: str, work: Callable[[], None]) -> None:

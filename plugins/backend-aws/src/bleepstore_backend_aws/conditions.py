@@ -85,6 +85,21 @@ def probe(upstream: Upstream) -> Honoured:
                 client.delete_object(**place)
 
 
+def remove_abandoned(upstream: Upstream, older_than: float) -> None:
+    """Remove what was tried on before this time (seconds since 1970): its process died over it."""
+    client, bucket = upstream.client, {"Bucket": upstream.bucket}
+    pages = client.get_paginator("list_objects_v2").paginate(**bucket, Prefix=upstream.prefix + PROBES)
+    for page in pages:
+        for tried in page.get("Contents", ()):
+            if tried["LastModified"].timestamp() >= older_than:
+                continue
+            with contextlib.suppress(*ERRORS):  # the next round tries again
+                begun = client.list_multipart_uploads(**bucket, Prefix=tried["Key"]).get("Uploads", ())
+                for upload in begun:
+                    client.abort_multipart_upload(**bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+                client.delete_object(**bucket, Key=tried["Key"])
+
+
 def _refused(call: Callable[..., Any], *args: Any, **kwargs: Any) -> bool:
     """Whether a precondition that does not hold is noticed: one that is not built (501) is not."""
     try:
