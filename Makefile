@@ -20,7 +20,7 @@ help:
 	@echo "make fuzz [SECONDS=120] [TARGETS=...]          hostile input, guided by coverage, for so long each"
 	@echo "make test-gateways [ONLY_GATEWAYS=...]        the S3 kit through every gateway, side by side"
 	@echo "make bench [QUICK=1] [PEERS=\"--peer N=URL\"]     measured beside other servers, by turns"
-	@echo "make crash [ROUNDS=500] [CUTS=500]             kill -9 and power cuts, each checked"
+	@echo "make crash [ROUNDS=500] [CUTS=500] [BACKEND=aws|gcp|azure]   kill -9 and power cuts, each checked"
 	@echo "make format | schemas | wheels | clean"
 
 $(VENV)/.python:

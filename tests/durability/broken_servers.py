@@ -55,3 +55,61 @@ async def promise(self, command):
 SqliteEngine.apply = promise
 """
 """A plain PUT is answered while its command waits for the writer."""
+
+# --- gateways ---------------------------------------------------------------------------------------
+
+ROW_BEFORE_UPSTREAM = """
+import asyncio
+import dataclasses
+from bleepstore.commands import CommitObject, Content
+from bleepstore.gateway.writes import Gateway
+
+publish = Gateway._publish
+
+async def commit_first(self, write):
+    command = write.command
+    if not isinstance(command, CommitObject):
+        return await publish(self, write)
+    with self._acting() as reservation:
+        expected = await self._reserve(reservation, write.fingerprint, command)
+        name = self.storage.name_of(write.bucket.name, command.key)
+        content = Content(size=command.content.size, blob=name, token=command.etag)
+        done = await self._record(dataclasses.replace(command, content=content, reservation=reservation))
+        await asyncio.sleep(0.02)
+        await write.staged.publish(expect=expected.token)
+        write.published = True
+        await write.staged.settle()
+        return done
+
+Gateway._publish = commit_first
+"""
+"""The row says what upstream is to hold soon, with the ETag that AWS is going to give."""
+REPLY_BEFORE_UPSTREAM = """
+import asyncio
+from bleepstore.commands import CommitObject
+from bleepstore.gateway.writes import Gateway
+from bleepstore.metadata import Committed
+
+write = Gateway.write
+
+async def promise(self, bucket, staged, fingerprint, command):
+    running = asyncio.ensure_future(write(self, bucket, staged, fingerprint, command))
+    if not isinstance(command, CommitObject) or command.condition.if_none_match or command.condition.if_match:
+        return await running
+    self._tasks.add(running)
+    running.add_done_callback(self._finished)
+    return Committed(seq=0, etag=command.etag, size=command.content.size, modified=command.at)
+
+Gateway.write = promise
+"""
+"""A plain PUT is answered while it is on its way upstream."""
+INTENTS_FORGOTTEN = """
+from bleepstore.commands import Release
+from bleepstore.gateway import resolving, writes
+
+async def forget(engines, intent):
+    await engines.apply(Release, bucket=intent.bucket, key=intent.key, reservation=intent.reservation)
+
+resolving.resolve = writes.resolve = forget
+"""
+"""What was cut off is taken for what has not happened."""

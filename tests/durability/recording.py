@@ -24,7 +24,7 @@ TESTS = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TESTS / name) for name in ("durability", "e2e", "wire")]
 
 from blob_files import check_whole  # noqa: E402
-from crashes import wait_until  # noqa: E402
+from crash_rounds import wait_until  # noqa: E402
 from disk_log import DiskLog, Entry, Kind  # noqa: E402
 from power_cut import Chance, Disk, KeepAll, KeepBytes, KeepMetadata, KeepNames, Luck  # noqa: E402
 from s3_client import S3Client  # noqa: E402

@@ -189,7 +189,18 @@ def _keys(client: S3Client) -> list[str]:
 
 def read(client: S3Client, key: str) -> Object:
     """An object, whole, with an ETag that is of its bytes. Raises Violation."""
-    answer = _whole(client.ask("GET", f"/{BUCKET}/{quote(key)}"))
+    value = read_or_none(client, key)
+    if value is None:
+        raise Violation(f"{key} must be there, and is not")
+    return value
+
+
+def read_or_none(client: S3Client, key: str) -> Object | None:
+    """As :func:`read`, and nothing where there is none. Raises Violation."""
+    answer = client.ask("GET", f"/{BUCKET}/{quote(key)}")
+    if answer.code == "NoSuchKey":
+        return None
+    _whole(answer)
     value = object_of(answer.body, answer.headers.get("x-amz-meta-note", ""), answer.etag)
     if "-" not in value.etag and value.etag != value.md5:
         raise Violation(f"{key} has the ETag {value.etag}, and bytes with the MD5 {value.md5}")

@@ -16,7 +16,7 @@ def test_everything_acknowledged_survives_rounds_of_kills_and_no_orphan_does(
     workers: int, tmp_path: Path
 ) -> None:
     """S3-CHECKLIST 33, 39, 40, 44"""
-    assert run(tmp_path / "server", workers=workers, rounds=8, seed="tests") > 0
+    assert run(tmp_path / "server", workers=workers, rounds=8, seed="tests").acknowledged > 0
 
 
 @pytest.mark.parametrize("what", ["ROW_BEFORE_BYTES", "REPLY_BEFORE_COMMIT"])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from blob_files import check_whole, swept
-from crashes import wait_until
+from crash_rounds import wait_until
 from disk_faults import DiskFaults
 from s3_client import Answer, S3Client
 from store_model import Model, object_of, survey

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,16 @@ IMPORTED = (
 class Warm:
     """The process that forks; end it with ``close``."""
 
-    def __init__(self, more: dict[str, str] | None = None, prelude: str = "") -> None:
-        """``more``: of the environment. ``prelude``: Python that is run after the imports."""
+    def __init__(
+        self, more: Mapping[str, str] | None = None, prelude: str = "", imported: Sequence[str] = ()
+    ) -> None:
+        """``more``: of the environment. ``prelude``: Python that is run after the imports.
+
+        ``imported``: more modules.
+        """
         self._lock = threading.Lock()
         self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__)), prelude],
+            [sys.executable, str(Path(__file__)), prelude, *imported],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**environment(), "PYTHONPATH": os.pathsep.join(sys.path), **(more or {})},
@@ -91,19 +96,22 @@ class WarmServer(ServerProcess):
 
     def __init__(self, warm: Warm, directory: Path, **more: Any) -> None:
         super().__init__(directory, **more)
+        self.prelude = ""
+        """Python that is run in the next of its lives before it starts."""
         self._warm = warm
 
     def launch(self) -> None:
         """Fork and do not wait."""
         self.directory.mkdir(parents=True, exist_ok=True)
         self.port = 0
-        arguments = ["serve", str(self.directory / "data"), "--config", str(self._configuration())]
+        arguments = ["serve", str(self.directory / "data"), "--config", str(self.configure())]
         arguments += ["--port", "0", "--workers", str(self.workers)]
         self.log.write_bytes(b"")
-        self.process = _Forked(self._warm, self._warm.ask("fork", str(self.log), arguments))  # type: ignore[assignment]
+        pid = self._warm.ask("fork", str(self.log), arguments, self.prelude)
+        self.process = _Forked(self._warm, pid)  # type: ignore[assignment]
 
 
-def _fork(log: str, arguments: Sequence[str]) -> int:
+def _fork(log: str, arguments: Sequence[str], prelude: str) -> int:
     pid = os.fork()
     if pid:
         with suppress(PermissionError):  # it has done that already, and more
@@ -116,6 +124,7 @@ def _fork(log: str, arguments: Sequence[str]) -> int:
             os.dup2(nothing.fileno(), 0)
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
+        exec(prelude, {})
         from bleepstore.cli import main
 
         code = main(arguments)
@@ -131,8 +140,8 @@ def _poll(pid: int) -> int | None:
 
 
 def serve_forks() -> None:
-    """Answer requests: ``fork LOG ARGUMENTS`` a server, ``poll PID`` whether it has ended, and how."""
-    for name in IMPORTED:
+    """Answer requests: ``fork LOG ARGUMENTS PRELUDE`` a server, ``poll PID`` whether and how it has ended."""
+    for name in (*IMPORTED, *sys.argv[2:]):
         importlib.import_module(name)
     exec(sys.argv[1], {})
     out = os.fdopen(os.dup(1), "w")

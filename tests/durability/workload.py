@@ -11,7 +11,7 @@ import random
 import re
 import threading
 from base64 import b64encode
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -61,8 +61,10 @@ class _Upload:
 class Worker:
     """One thread's client."""
 
-    def __init__(self, name: str, model: Model, seed: str) -> None:
+    def __init__(self, name: str, model: Model, seed: str, sizes: Sequence[int] = SIZES) -> None:
+        """``sizes``: of bodies, each as often as it stands there."""
         self.name = name
+        self._sizes = sizes
         self._model = model
         self._random = random.Random(f"{seed} {name}")
         self._client: S3Client
@@ -136,7 +138,7 @@ class Worker:
         return self._random.choice(sure) if sure else None
 
     def _body(self) -> tuple[bytes, str]:
-        return self._random.randbytes(self._random.choice(SIZES)), str(self._random.random())
+        return self._random.randbytes(self._random.choice(self._sizes)), str(self._random.random())
 
     # --- objects ----------------------------------------------------------------------------------------
 
