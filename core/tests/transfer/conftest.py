@@ -120,6 +120,22 @@ class Place:
 
         return self.do(read)
 
+    def contents(self, bucket: str) -> dict[str, tuple[ObjectRecord, bytes]]:
+        """Rows and bytes of all objects by key."""
+        from bleepstore.transfer.listing import all_rows
+        from bleepstore.transfer.verifying import read
+
+        async def read_all(services: Services) -> dict[str, tuple[ObjectRecord, bytes]]:
+            found, contents = await services.metadata.bucket(bucket), {}
+            if found is not None:
+                async for entry in all_rows(services, found):
+                    row = (await services.metadata.object(bucket, entry.key))[1]
+                    assert row is not None
+                    contents[row.key] = row, b"".join([piece async for piece in read(services, row)])
+            return contents
+
+        return self.do(read_all)
+
     def data(self, bucket: str, key: str) -> bytes:
         """The bytes of an object."""
         from bleepstore.transfer.verifying import read

@@ -102,6 +102,9 @@ def test_second_import_asks_for_no_object_again(place, there, url, monkeypatch):
 def test_prefix_of_the_source_is_no_part_of_keys(place, there, url):
     assert place.run("import", "s3://photos/a/", "--endpoint", url, "--into", "other").code == 0
     assert place.keys("other") == ["empty", "\u00e9 ~"]
+    there.create_bucket(Bucket="empty")
+    assert place.run("import", "s3://empty", "--endpoint", url).code == 0
+    assert place.do(lambda services: services.metadata.bucket("empty")) is not None
     assert place.run("import", "s3://photos", "--endpoint", url, "--prefix", "a/e").code == 0
     assert place.keys("photos") == ["a/empty"]
 

@@ -246,6 +246,19 @@ def test_object_that_is_upstream_without_a_row_is_not_overwritten(cloud, upstrea
     assert upstream.objects["photos/small.txt"].data == b"text"
 
 
+def test_empty_buckets_move_too(make_place, tmp_path):
+    from bleepstore.transfer.naming import bucket_of
+
+    first = make_place("first", backend="local")
+    first.do(lambda services: bucket_of(services, "empty", make=True))
+    assert first.run("export", tmp_path / "out").code == 0
+    second = make_place("second", backend="local")
+    assert second.run("import", tmp_path / "out", "--prefix", "x").code == 0
+    assert second.do(lambda services: services.metadata.bucket("empty")) is None
+    assert second.run("import", tmp_path / "out").lines == ["0 objects: clean"]
+    assert second.do(lambda services: services.metadata.bucket("empty")) is not None
+
+
 # --- export -----------------------------------------------------------------------------------------
 
 
@@ -258,6 +271,9 @@ async def put(services, bucket: str, key: str, data: bytes, **more) -> None:
     from bleepstore.transfer.sources import Item, Opened, Source
 
     class Given(Source):
+        def buckets(self, only):
+            raise NotImplementedError
+
         def items(self, only, prefix):
             raise NotImplementedError
 

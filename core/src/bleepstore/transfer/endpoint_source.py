@@ -11,6 +11,7 @@ from bleepstore.errors import S3Error
 from bleepstore.http.checksums import FULL_OBJECT, HEADERS
 from bleepstore.http.object_headers import META, stored_encoding, user_metadata
 from bleepstore.metadata import Checksum
+from bleepstore.s3.bucket_names import is_bucket_name
 from bleepstore.s3.tagging import object_tags
 from bleepstore.transfer.console import CannotRun
 from bleepstore.transfer.endpoint import Endpoint, Failed, Place
@@ -42,6 +43,24 @@ class EndpointSource(Source):
         self._place = place
         self._into = into
         self._report = report
+
+    async def buckets(self, only: Collection[str]) -> AsyncIterator[str]:
+        """One, or all that the credentials may list."""
+        try:
+            if self._place.bucket is not None:
+                # A HEAD that is refused does not say why.
+                await self._endpoint.call(
+                    self._endpoint.client.list_objects_v2, Bucket=self._place.bucket, MaxKeys=1
+                )
+                names = [self._into or self._place.bucket]
+            else:
+                answer = await self._endpoint.call(self._endpoint.client.list_buckets)
+                names = [found["Name"] for found in answer.get("Buckets", ())]
+        except Failed as error:
+            raise CannotRun(f"{self._place}: {error}") from error
+        for name in names:
+            if is_bucket_name(name) and (not only or name in only):
+                yield name
 
     async def items(self, only: Collection[str], prefix: str) -> AsyncIterator[Item]:
         """Objects in the endpoint's order. Raises CannotRun."""

@@ -132,6 +132,9 @@ async def _copy(options: Namespace, services: Services, report: Report) -> None:
         async for item in _source(options, silent).items(options.bucket, options.prefix):
             yield item.size * (2 if options.verify else 1)
 
+    if not options.dry_run and not options.prefix:
+        async for name in source.buckets(options.bucket):
+            await bucket_of(services, name, make=True)
     async with counting(report, sizes):
         await for_each(source.items(options.bucket, options.prefix), take, at_once=endpoint.AT_ONCE)
 

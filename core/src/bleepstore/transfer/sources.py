@@ -84,6 +84,10 @@ class Source(ABC):
     """A place that objects are copied in from."""
 
     @abstractmethod
+    def buckets(self, only: Collection[str]) -> AsyncIterator[str]:
+        """Names of the buckets here that there are, also of empty ones. Raises CannotRun."""
+
+    @abstractmethod
     def items(self, only: Collection[str], prefix: str) -> AsyncIterator[Item]:
         """What there is: of ``only`` these buckets (unless there are none), keys that begin so.
 

@@ -49,6 +49,15 @@ class TreeSource(Source):
         if into is not None and (root / INDEX).exists():
             raise CannotRun(f"{root}: is an export of whole buckets; --into takes one of its folders")
 
+    async def buckets(self, only: Collection[str]) -> AsyncIterator[str]:
+        """The folder's one, or those that folders are called like."""
+        found = [entry.name for entry in self._scan(self._root) if entry.is_dir(follow_symlinks=False)]
+        for name in found if self._into is None else [self._into]:
+            if not is_bucket_name(name) or (only and name not in only):
+                continue
+            if self._into is not None or not is_data_directory(self._root / name):
+                yield name
+
     async def items(self, only: Collection[str], prefix: str) -> AsyncIterator[Item]:
         """Files by the index, and then all others, folder by folder."""
         self._seen.clear()

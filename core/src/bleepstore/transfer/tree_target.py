@@ -64,9 +64,12 @@ class TreeTarget(Target):
         await asyncio.to_thread(self._closing.close)
 
     async def bucket(self, bucket: BucketRecord) -> None:
-        """Its folder is made with its first file."""
+        """Make its folder: an empty bucket is one too. What is in the way there is told of its objects."""
         self._folders.clear()
         self._spelling.forget()
+        if self._index is not None:
+            with contextlib.suppress(OSError):
+                self._make_folders(self._root / bucket.name)
 
     # --- names ------------------------------------------------------------------------------------------
 
