@@ -25,8 +25,8 @@ ROOT = Path(__file__).parent.parent
 SOURCES = ROOT / "core" / "src"
 SNAPSHOT = ROOT / "specs" / "api-snapshot.json"
 PUBLISHED = (
-    *("plugin", "hookspecs", "settings", "secret", "storage", "native", "metadata", "commands"),
-    *("operations", "exchange", "errors", "events"),
+    *("plugin", "hookspecs", "settings", "secret", "storage", "native", "native_calls", "native_staging"),
+    *("native_reading", "native_names", "metadata", "commands", "operations", "exchange", "errors", "events"),
     *("testing.storage", "testing.scrubbed_storage", "testing.native_storage", "testing.metadata"),
     *("testing.plugin_hygiene", "testing.memory", "testing.memory_native"),
 )

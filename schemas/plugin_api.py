@@ -19,7 +19,10 @@ from bleepstore import hookspecs
 
 PAGE = Path(__file__).parent.parent / "specs" / "plugin-api.md"
 BEGIN, END = "<!-- contracts:begin -->\n", "<!-- contracts:end -->\n"
-MODULES = ("storage", "native", "metadata", "exchange", "events", "plugin")
+MODULES = (
+    *("storage", "native", "native_calls", "native_staging", "native_reading", "native_names"),
+    *("metadata", "exchange", "events", "plugin"),
+)
 """Modules of the reference, in its order."""
 HOOKS = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("bleepstore_")}
 

@@ -14,6 +14,7 @@ from bleepstore import plugin
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 IMPLEMENTED = (
     *("StorageBackend", "StagedBlob", "BlobReader", "NativeBackend", "NativeStaged", "MetadataEngine"),
+    *("ThreadedStaged", "RangeReader"),
     *("Authenticator", "Authorizer", "AddressResolver", "EventSink"),
 )
 Tree = dict[str, Any]

@@ -112,8 +112,8 @@ class NativeBackend(StorageBackend, ABC):
     def name_of(self, bucket: str, key: str) -> str:
         """The blob's name for a key: reversible, injective, no I/O.
 
-        What upstream cannot hold is escaped as the plugin's README says. Raises Unsupported for
-        what cannot be held at all (a key too long after escaping).
+        What upstream cannot hold is escaped as the plugin's README says. Raises KeyTooLong where
+        there is no room for it, and Unsupported for what cannot be held at all.
         """
 
     # --- writes ---------------------------------------------------------------------------------------

@@ -9,19 +9,34 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from itertools import count
 from typing import ParamSpec, TypeVar
 
-from bleepstore.storage import Unavailable
+from bleepstore.storage import BlobMissing, OutOfSpace, StorageFault, TokenMismatch, Unavailable, Unsupported
 
+STATUSES: Mapping[int, type[StorageFault]] = {
+    304: TokenMismatch,
+    404: BlobMissing,
+    408: Unavailable,
+    412: TokenMismatch,
+    413: Unsupported,
+    429: Unavailable,
+    500: Unavailable,
+    501: Unsupported,
+    502: Unavailable,
+    503: Unavailable,
+    504: Unavailable,
+    507: OutOfSpace,
+}
+"""What an answer of HTTP means where the service gives it no name that says more."""
 PATIENCE = 10.0
 """Seconds that a call may wait for a thread."""
 
-P = ParamSpec("P")
-T = TypeVar("T")
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 class Calls:
@@ -47,17 +62,21 @@ class Calls:
         if long:
             self._long = ThreadPoolExecutor(long, thread_name_prefix=f"bleepstore-{service}-long")
 
-    def run(self, what: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+    def run(
+        self, what: str, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
+    ) -> asyncio.Future[_T]:
         """Begin a call for ``what``. Raises Unavailable after :meth:`stop`."""
         return self._submit(self._short, what, PATIENCE, work, *args, **kwargs)
 
     def run_long(
-        self, what: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
-    ) -> asyncio.Future[T]:
+        self, what: str, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
+    ) -> asyncio.Future[_T]:
         """As :meth:`run`, for what works on the whole of a large object and would keep others waiting."""
         return self._submit(self._long, what, PATIENCE, work, *args, **kwargs)
 
-    def finish(self, what: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+    def finish(
+        self, what: str, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
+    ) -> asyncio.Future[_T]:
         """As :meth:`run`, for what must be done however long it waits."""
         return self._submit(self._short, what, float("inf"), work, *args, **kwargs)
 
@@ -66,13 +85,13 @@ class Calls:
         threads: ThreadPoolExecutor,
         what: str,
         patience: float,
-        work: Callable[P, T],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> asyncio.Future[T]:
+        work: Callable[_P, _T],
+        *args: _P.args,
+        **kwargs: _P.kwargs,
+    ) -> asyncio.Future[_T]:
         asked = time.monotonic()
 
-        def call() -> T:
+        def call() -> _T:
             if time.monotonic() - asked > patience:
                 raise Unavailable(f"{what}: all calls to the service are waiting for it")
             with self._faults(what):
@@ -121,9 +140,12 @@ class Block:
         self.filled += taken
         return taken
 
-    def bytes(self, start: int = 0, end: int | None = None) -> bytes:
-        """A copy of what is filled, or of a slice of it."""
-        with memoryview(self.data)[: self.filled][start:end] as view:
+    def __len__(self) -> int:
+        return self.filled
+
+    def __getitem__(self, span: slice) -> bytes:
+        """A copy of a slice of what is filled."""
+        with memoryview(self.data)[: self.filled][span] as view:
             return bytes(view)
 
 

@@ -22,8 +22,8 @@ from bleepstore.native import NativeStaged
 from bleepstore.native_calls import Block, Buffers, Calls
 from bleepstore.storage import Blob, Buffer, StorageFault, TokenMismatch, Unsupported
 
-P = ParamSpec("P")
-T = TypeVar("T")
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 class ThreadedBackend(Protocol):
@@ -35,16 +35,16 @@ class ThreadedBackend(Protocol):
         """Remove an object at its token, in a thread. Raises TokenMismatch where it is at another."""
 
 
-B = TypeVar("B", bound=ThreadedBackend)
+_B = TypeVar("_B", bound=ThreadedBackend)
 
 
-class ThreadedStaged(NativeStaged, Generic[B]):
+class ThreadedStaged(NativeStaged, Generic[_B]):
     """What all writes are: one call at a time, seal, publish, discard. The hooks run in threads."""
 
     long = False
     """Sealing and publishing may take as long as the object is large."""
 
-    def __init__(self, backend: B, name: str, blob_name: str) -> None:
+    def __init__(self, backend: _B, name: str, blob_name: str) -> None:
         self.name = name
         self.backend = backend
         self.blob_name = blob_name
@@ -86,7 +86,7 @@ class ThreadedStaged(NativeStaged, Generic[B]):
 
     # --- one call at a time -----------------------------------------------------------------------------
 
-    def begin(self, work: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+    def begin(self, work: Callable[_P, None], *args: _P.args, **kwargs: _P.kwargs) -> None:
         """Begin a call that :meth:`finish` waits for; none is under way."""
         self._running = self.backend.calls.run(self.blob_name, work, *args, **kwargs)
 
@@ -102,17 +102,17 @@ class ThreadedStaged(NativeStaged, Generic[B]):
             await asyncio.shield(self._running)
             self._running = None
 
-    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Do something in a thread, after the call under way."""
         await self.finish()
         calls = self.backend.calls
         begin = calls.run_long if self.long else calls.run
         return await self.wait_for(begin(self.blob_name, work, *args, **kwargs))
 
-    async def wait_for(self, work: Awaitable[T]) -> T:
+    async def wait_for(self, work: Awaitable[_T]) -> _T:
         """The result of work that goes on when the waiter is cancelled; none other is under way."""
         running = self._running = asyncio.ensure_future(work)
-        result: T = await asyncio.shield(running)
+        result: _T = await asyncio.shield(running)
         self._running = None
         return result
 

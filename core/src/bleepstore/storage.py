@@ -97,6 +97,10 @@ class Unsupported(StorageFault):
     """The backend cannot hold this key, name or value."""
 
 
+class KeyTooLong(Unsupported):
+    """The backend has no room for this key, with its escapes and what stands before it upstream."""
+
+
 class BackendFailed(StorageFault):
     """Anything else, with the cause chained; the outcome of a write is unknown."""
 

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 
 import pytest
-from bleepstore.storage import Unavailable
+from bleepstore.storage import Unavailable, Unsupported
 
 pytestmark = pytest.mark.anyio
 
@@ -108,12 +108,28 @@ async def test_upstream_that_does_not_answer_reads_and_deletes_is_503(server, po
     assert await server.get("/bucket/key") == b"old"
 
 
-async def test_key_that_upstream_cannot_hold_is_refused_with_the_reason(server):
+async def test_key_that_upstream_has_no_room_for_is_too_long(server):
     server.upstream.longest = 20
-    answer = await server.send("PUT", f"/bucket/{'k' * 20}", b"body")
+    await server.put("/bucket/source", b"body")
+    path = f"/bucket/{'k' * 20}"
+    for answer in (
+        await server.send("PUT", path, b"body"),
+        await server.send("PUT", path, x_amz_copy_source="/bucket/source"),
+        await server.send("POST", f"{path}?uploads"),
+    ):
+        assert (answer.status, answer.code) == (400, "KeyTooLongError")
+        assert (
+            answer.text("Message") == "Your key is too long: it takes 27 bytes upstream, and has room for 20"
+        )
+    assert (await server.send("GET", path)).code == "NoSuchKey"
+    assert server.upstream.traces() == ["bucket/source"]
+
+
+async def test_what_upstream_cannot_hold_is_refused_with_the_reason(server):
+    server.upstream.fail("seal", Unsupported("no such metadata"))
+    answer = await server.send("PUT", "/bucket/key", b"body")
     assert (answer.status, answer.code) == (400, "InvalidRequest")
-    assert "at most 20 bytes" in answer.text("Message")
-    assert (await server.send("GET", f"/bucket/{'k' * 20}")).code == "NoSuchKey"
+    assert "no such metadata" in answer.text("Message")
 
 
 async def test_bucket_with_a_write_under_way_is_not_deleted(server):

@@ -5,7 +5,7 @@ import hashlib
 
 import pytest
 from bleepstore.commands import AbortUpload
-from bleepstore.storage import Unavailable
+from bleepstore.storage import BlobMissing, Unavailable
 from bleepstore.testing.memory_native import Pause, Upstream
 from bleepstore.upkeep.rounds import remove_garbage
 
@@ -253,6 +253,43 @@ async def test_part_that_upstream_has_no_more_is_an_invalid_part(server, upstrea
     for found in upstream.uploads.values():
         found.parts.clear()
     assert (await complete(server, upload, (1, etag))).code == "InvalidPart"
+    assert await server.intents() == []
+
+
+async def test_part_that_another_worker_has_replaced_upstream_is_invalid_until_it_is_sent_again(
+    server, launch, upstream
+):
+    """Both wrote number 1: upstream keeps the last that came, and the row is the last that committed."""
+    other, upload = await launch(), await begin(server)
+    kept = OneOfANumber()
+    upstream.parts = kept
+    for found in upstream.uploads.values():
+        found.parts = kept
+    pause = upstream.pause("publish answered")
+    first = asyncio.create_task(put_part(server, upload, 1, b"first"))
+    await reached(pause)
+    assert await put_part(other, upload, 1, b"second")
+    pause.resume()
+    etag = await first
+    refused = await complete(server, upload, (1, etag))
+    assert (refused.status, refused.code) == (400, "InvalidPart")
+    assert await server.intents() == []
+    again = await put_part(server, upload, 1, b"first")
+    assert (await complete(server, upload, (1, again))).status == 200
+    assert await server.get("/bucket/key") == b"first"
+
+
+@pytest.mark.parametrize("point", ["seal", "publish"])
+async def test_part_that_is_gone_when_the_upload_is_completed_is_invalid_and_the_object_as_it_was(
+    server, point
+):
+    await server.put("/bucket/key", b"old")
+    upload = await begin(server)
+    etag = await put_part(server, upload, 1, LAST)
+    server.upstream.fail(point, BlobMissing("the part is not there"))
+    refused = await complete(server, upload, (1, etag))
+    assert (refused.status, refused.code) == (400, "InvalidPart")
+    assert await server.get("/bucket/key") == b"old"
     assert await server.intents() == []
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from azure.storage.blob import ContainerClient
 from bleepstore.native import RESERVED
-from bleepstore.storage import Target, Unsupported
+from bleepstore.storage import KeyTooLong, Target, Unsupported
 from bleepstore.testing.storage import STORE
 from bleepstore_backend_azure import names
 from bleepstore_backend_azure.backend import AzureBackend
@@ -73,9 +73,9 @@ def test_key_of_many_segments_has_no_more_than_azure_allows():
 
 def test_key_that_is_too_long_is_refused():
     names.name_of("bucket", "k" * (names.LONGEST - 7))
-    with pytest.raises(Unsupported):
+    with pytest.raises(KeyTooLong):
         names.name_of("bucket", "k" * (names.LONGEST - 6))
-    with pytest.raises(Unsupported):
+    with pytest.raises(KeyTooLong):
         names.name_of("bucket", "😀" * 509)
 
 

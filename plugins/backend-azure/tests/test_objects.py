@@ -55,7 +55,7 @@ async def test_object_is_a_blob_with_type_metadata_and_digest(
     assert (settings.content_type, settings.cache_control) == ("text/csv", "no-cache")
     assert settings.content_encoding == "gzip"
     assert bytes(settings.content_md5) == hashlib.md5(body).digest()
-    assert found.metadata == {"with_x002d_dash": "=?utf-8?b?w6k=?=", "plain": "v"}
+    assert found.metadata == {"with_x002d_dash": "=?UTF-8?B?w6k=?=", "plain": "v"}
     assert [blob.name for blob in container.list_blobs("some/where/bucket")] == [found.name]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from bleepstore.native import RESERVED
-from bleepstore.storage import Target, Unsupported
+from bleepstore.storage import KeyTooLong, Target, Unsupported
 from bleepstore.testing.storage import STORE
 from bleepstore_backend_gcp import names
 from bleepstore_backend_gcp.backend import GcpBackend
@@ -111,7 +111,7 @@ def test_prefix_may_end_in_what_looks_like_an_escape(prefix: str, rest: str):
 def test_key_that_is_too_long_is_refused():
     names.name_of("bucket", "k" * (names.LONGEST - 7))
     for key in ("k" * (names.LONGEST - 6), "é" * 509, "\n" * 340):
-        with pytest.raises(Unsupported):
+        with pytest.raises(KeyTooLong):
             names.name_of("bucket", key)
 
 

@@ -7,7 +7,7 @@ import logging
 from bleepstore.errors import S3Error
 from bleepstore.exchange import Exchange
 from bleepstore.metadata import MetadataBusy, MetadataFull, MetadataUnavailable, Reason, Refused
-from bleepstore.storage import OutOfSpace, StorageFault, Unavailable, Unsupported
+from bleepstore.storage import KeyTooLong, OutOfSpace, StorageFault, Unavailable, Unsupported
 
 FAULTS = (Refused, MetadataBusy, MetadataFull, MetadataUnavailable, StorageFault)
 """What :func:`s3_error` translates."""
@@ -24,6 +24,8 @@ def s3_error(fault: Exception, x: Exchange) -> S3Error:
     if isinstance(fault, MetadataFull | OutOfSpace):
         log.error("no room on the disk: %s", fault)
         return S3Error("InsufficientStorage")
+    if isinstance(fault, KeyTooLong):
+        return S3Error("KeyTooLongError", f"Your key is too long: {fault}")
     if isinstance(fault, Unsupported):
         return S3Error("InvalidRequest", f"The storage backend cannot hold this object: {fault}")
     log.error(

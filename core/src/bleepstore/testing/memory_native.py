@@ -34,6 +34,7 @@ from bleepstore.storage import (
     BlobReader,
     Buffer,
     Capabilities,
+    KeyTooLong,
     Layout,
     StorageFault,
     StoreMismatch,
@@ -293,8 +294,10 @@ class NativeMemoryBackend(NativeBackend):
         """Bucket and key as they are."""
         name = f"{bucket}/{key}"
         longest = self.upstream.longest
-        if bucket == RESERVED or (longest is not None and len(name.encode()) > longest):
-            raise Unsupported(f"{name}: a name is at most {longest} bytes and not in {RESERVED}")
+        if bucket == RESERVED:
+            raise Unsupported(f"{RESERVED} is no bucket")
+        if longest is not None and len(name.encode()) > longest:
+            raise KeyTooLong(f"it takes {len(name.encode())} bytes upstream, and has room for {longest}")
         return name
 
     async def open(self, blob: Blob, start: int = 0, length: int | None = None) -> BlobReader:

@@ -15,9 +15,8 @@ from botocore.exceptions import ClientError
 
 from bleepstore_backend_aws.calls import MIB, token_of
 from bleepstore_backend_aws.faults import kind
-from bleepstore_backend_aws.objects import properties_out
-from bleepstore_backend_aws.publishing import Wanted, change, state
-from bleepstore_backend_aws.staging import AwsStaged, combined, part_size
+from bleepstore_backend_aws.publishing import change, state
+from bleepstore_backend_aws.staging import AwsObject, combined, part_size
 from bleepstore_backend_aws.uploading import Upload, copy_source
 
 if TYPE_CHECKING:
@@ -30,21 +29,18 @@ PARALLEL = 4
 """Parts that are copied at once."""
 
 
-class AwsCopy(AwsStaged):
+class AwsCopy(AwsObject):
     """A copy of a source at its token, maybe onto itself."""
 
     long = True
 
     def __init__(self, backend: AwsBackend, name: str, source: Blob, target: Target) -> None:
-        super().__init__(backend, name, backend.name_of(target.bucket, target.key))
+        super().__init__(backend, name, target)
         if not backend.honoured.copy or source.token is None:
             raise Unsupported("upstream ignores preconditions of copies")
         self._source = source
         self._token = source.token
-        self._target = target
-        self._properties = properties_out(target)
         self.size = source.size
-        self._upload: Upload | None = None
         self._parts: list[tuple[int, str]] = []
 
     def seal_blocking(self) -> str:
@@ -71,7 +67,7 @@ class AwsCopy(AwsStaged):
         try:
             return combined([bytes.fromhex(token) for _, token in self._parts])
         except ValueError:  # ETags that tell nothing
-            return "unknown"
+            return ""
 
     def _copy_part(self, number: int, start: int, end: int) -> str:
         assert self._upload is not None
@@ -86,8 +82,7 @@ class AwsCopy(AwsStaged):
 
     def publish_blocking(self, expect: str | None) -> str:
         """Complete the parts, or copy at once."""
-        assert self.fingerprint is not None
-        wanted = Wanted(name=self.blob_name, fingerprint=self.fingerprint, target=self._target, expect=expect)
+        wanted = self._wanted(expect)
         if self._upload is not None:
             self._check_source()
             return self._upload.complete(self._parts, wanted)
@@ -108,20 +103,3 @@ class AwsCopy(AwsStaged):
             self._check_source()
             raise TokenMismatch(f"{self.blob_name}: is not at {expect or 'nothing'}") from error
         return token
-
-    def has_traces(self) -> bool:
-        """Also the upload."""
-        return self._upload is not None or super().has_traces()
-
-    def remove_blocking(self) -> None:
-        """The object that was published, or the upload; and its note."""
-        super().remove_blocking()
-        if self._upload is not None:
-            if self.published is None:
-                self._upload.abort()
-            self._upload.forget()
-
-    async def settle(self) -> None:
-        """The note of the upload goes; nobody waits for that."""
-        if self._upload is not None:
-            self.backend.later(self.blob_name, self._upload.forget)

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from bleepstore.native_calls import STATUSES
 from bleepstore.storage import (
     BackendFailed,
     BlobMissing,
+    KeyTooLong,
     OutOfSpace,
     StorageFault,
     TokenMismatch,
@@ -46,7 +48,7 @@ _CODES: dict[str, type[StorageFault]] = {
     "InvalidObjectState": Unavailable,  # 403: somebody moved it to an archive
     "InvalidPart": BlobMissing,  # 400: a part was replaced since
     "InvalidPartOrder": BackendFailed,
-    "KeyTooLongError": Unsupported,
+    "KeyTooLongError": KeyTooLong,
     "MalformedDate": Unsupported,  # 400: Expires, which AWS takes as it comes
     "MetadataTooLarge": Unsupported,
     "NoSuchBucket": BackendFailed,
@@ -65,20 +67,9 @@ _CODES: dict[str, type[StorageFault]] = {
     "TooManyRequests": Unavailable,
 }
 _STATUSES: dict[int, type[StorageFault]] = {
-    304: TokenMismatch,
-    404: BlobMissing,
-    408: Unavailable,
+    **STATUSES,
     409: Unavailable,
-    412: TokenMismatch,
-    413: Unsupported,
     416: TokenMismatch,  # no such bytes in what is there now
-    429: Unavailable,
-    500: Unavailable,
-    501: Unsupported,
-    502: Unavailable,
-    503: Unavailable,
-    504: Unavailable,
-    507: OutOfSpace,
 }
 _NEVER_SENT = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError, ParamValidationError)
 ERRORS = (BotoCoreError, ClientError, HTTPError)

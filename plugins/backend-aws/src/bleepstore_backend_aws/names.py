@@ -9,12 +9,18 @@ Authority: "Creating object key names" and "Working with object metadata" of the
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Mapping
 
 from bleepstore.native import RESERVED
+from bleepstore.native_names import (
+    decoded_word,
+    encoded_word,
+    ends_undecided,
+    escape_dots,
+    unescape_dots,
+    with_room,
+)
 from bleepstore.storage import Unsupported
 
 LONGEST = 1024
@@ -25,12 +31,7 @@ WRITES = f"{RESERVED}/writes/"
 """Uploads of writes under way, an object each."""
 PROBES = f"{RESERVED}/probes/"
 
-_DOTS = re.compile(r"\.\.?|%(?:25)*2E(?:%2E)?")
-"""A segment that is escaped: dots, and what an escaped one looks like."""
-_MAYBE_DOTS = re.compile(r"\.\.?|%(?:25)*(?:2(?:5|E(?:%(?:2E?)?)?)?)?")
-"""The end of a prefix that is escaped or not by what follows it."""
 _PLAIN = re.compile(r"|[!-~]|[!-~][ -~]*[!-~]")
-_WORD = re.compile(r"=\?utf-8\?b\?([A-Za-z0-9+/]*={0,2})\?=", re.IGNORECASE)
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
@@ -39,14 +40,7 @@ _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 def name_of(bucket: str, key: str, room: int = LONGEST) -> str:
     """The blob's name for a key, which may have ``room`` bytes. Raises Unsupported."""
-    name = f"{bucket}/{_escape(key)}"
-    try:
-        length = len(name.encode())
-    except UnicodeEncodeError as error:
-        raise Unsupported("the key is no text") from error
-    if length > room:
-        raise Unsupported(f"the key takes {length} bytes upstream, and has room for {room}")
-    return name
+    return with_room(f"{bucket}/{escape_dots(key)}", room)
 
 
 def key_of(name: str) -> tuple[str, str] | None:
@@ -54,32 +48,14 @@ def key_of(name: str) -> tuple[str, str] | None:
     bucket, slash, rest = name.partition("/")
     if not slash or not bucket or not rest or bucket == RESERVED:
         return None
-    key = "/".join(map(_unescape_segment, rest.split("/"))) if "%" in rest else rest
-    return (bucket, key) if _escape(key) == rest else None
+    key = unescape_dots(rest)
+    return (bucket, key) if escape_dots(key) == rest else None
 
 
 def beginning(prefix: str) -> str:
     """What the escaped form of every key that begins with ``prefix`` begins with."""
     above, slash, last = prefix.rpartition("/")
-    return _escape(above) + slash + ("" if _MAYBE_DOTS.fullmatch(last) else last)
-
-
-def _escape(key: str) -> str:
-    if "." not in key and "%" not in key:
-        return key
-    return "/".join(_escape_segment(segment) for segment in key.split("/"))
-
-
-def _escape_segment(segment: str) -> str:
-    if not _DOTS.fullmatch(segment):
-        return segment
-    return segment.replace(".", "%2E") if segment[0] == "." else f"%25{segment[1:]}"
-
-
-def _unescape_segment(segment: str) -> str:
-    if not _DOTS.fullmatch(segment) or segment[0] == ".":
-        return segment
-    return f"%{segment[3:]}" if segment.startswith("%25") else segment.replace("%2E", ".")
+    return escape_dots(above) + slash + ("" if ends_undecided(last) else last)
 
 
 # --- metadata ---------------------------------------------------------------------------------------
@@ -100,17 +76,8 @@ def metadata_in(metadata: Mapping[str, str]) -> dict[str, str]:
 
 def value_out(value: str) -> str:
     """A header's value in printable ASCII."""
-    if _PLAIN.fullmatch(value):
-        return value
-    return f"=?UTF-8?B?{base64.b64encode(value.encode('utf-8', 'surrogatepass')).decode()}?="
+    return value if _PLAIN.fullmatch(value) else encoded_word(value)
 
 
-def value_in(value: str) -> str:
-    """The text of a header's value."""
-    match = _WORD.fullmatch(value)
-    if match is None:
-        return value
-    try:
-        return base64.b64decode(match[1], validate=True).decode("utf-8", "surrogatepass")
-    except (binascii.Error, UnicodeDecodeError):
-        return value
+value_in = decoded_word
+"""The text of a header's value."""

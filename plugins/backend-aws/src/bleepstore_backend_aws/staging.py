@@ -69,16 +69,45 @@ class AwsStaged(ThreadedStaged["AwsBackend"]):
         return await super().seal()
 
 
-class AwsBody(AwsStaged):
-    """A write of pieces."""
+class AwsObject(AwsStaged):
+    """A write of an object, which has an upload of its own where it is large."""
 
-    def __init__(self, backend: AwsBackend, name: str, target: Target, size: int | None) -> None:
+    def __init__(self, backend: AwsBackend, name: str, target: Target) -> None:
         super().__init__(backend, name, backend.name_of(target.bucket, target.key))
         self._target = target
         self._properties = properties_out(target)
+        self._upload: Upload | None = None
+
+    def _wanted(self, expect: str | None) -> Wanted:
+        assert self.fingerprint is not None
+        return Wanted(name=self.blob_name, fingerprint=self.fingerprint, target=self._target, expect=expect)
+
+    def has_traces(self) -> bool:
+        """Also the upload."""
+        return self._upload is not None or super().has_traces()
+
+    def remove_blocking(self) -> None:
+        """The object that was published, or the upload; and its note."""
+        super().remove_blocking()
+        if self._upload is not None:
+            if self.published is None:
+                self._upload.abort()
+            self._upload.forget()
+
+    async def settle(self) -> None:
+        """The note of the upload goes; nobody waits for that."""
+        await super().settle()
+        if self._upload is not None:
+            self.backend.later(self.blob_name, self._upload.forget)
+
+
+class AwsBody(AwsObject):
+    """A write of pieces."""
+
+    def __init__(self, backend: AwsBackend, name: str, target: Target, size: int | None) -> None:
+        super().__init__(backend, name, target)
         self._expected = size
         self._spool = Spool(backend.budget)
-        self._upload: Upload | None = None
         self._sending: set[asyncio.Future[None]] = set()
         self._number = 0
         """Of the last part that was sent."""
@@ -152,8 +181,7 @@ class AwsBody(AwsStaged):
 
     def publish_blocking(self, expect: str | None) -> str:
         """Complete the upload, or put what is in memory."""
-        assert self.fingerprint is not None
-        wanted = Wanted(name=self.blob_name, fingerprint=self.fingerprint, target=self._target, expect=expect)
+        wanted = self._wanted(expect)
         if self._upload is not None:
             return self._upload.complete(sorted(self._tokens.items()), wanted)
         return self._put(wanted)
@@ -191,11 +219,9 @@ class AwsBody(AwsStaged):
     # --- the end ----------------------------------------------------------------------------------------
 
     async def settle(self) -> None:
-        """The note of the upload goes; nobody waits for that."""
+        """Nothing is to be done when the backend stops."""
         await super().settle()
-        if self._upload is not None:
-            self.backend.writes.discard(self)
-            self.backend.later(self.blob_name, self._upload.forget)
+        self.backend.writes.discard(self)
 
     async def stop(self) -> None:
         """The backend stops: what is published waits for its settling, which may come from upkeep."""
@@ -211,18 +237,6 @@ class AwsBody(AwsStaged):
                     part.exception()
         await super().end()
         self.backend.writes.discard(self)
-
-    def has_traces(self) -> bool:
-        """Also the upload."""
-        return self._upload is not None or super().has_traces()
-
-    def remove_blocking(self) -> None:
-        """The object that was published, or the upload; and its note."""
-        super().remove_blocking()
-        if self._upload is not None:
-            if self.published is None:
-                self._upload.abort()
-            self._upload.forget()
 
     def release(self) -> None:
         """The spool."""

@@ -153,7 +153,7 @@ class AzureBackend(NativeBackend):
 
     async def open(self, blob: Blob, start: int = 0, length: int | None = None) -> BlobReader:
         """Open a span, with its first range read."""
-        return await AzureReader.open(self, blob, start, length)
+        return await AzureReader(self, blob, start, length).begin()
 
     async def verify(self, blob: Blob) -> None:
         """Read a whole blob, and compare it with its Content-MD5 where it has one."""

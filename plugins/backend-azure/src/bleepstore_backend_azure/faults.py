@@ -15,11 +15,11 @@ from azure.core.exceptions import (
     ServiceRequestError,
     ServiceResponseError,
 )
+from bleepstore.native_calls import STATUSES
 from bleepstore.storage import (
     BackendFailed,
     BlobMissing,
     Damaged,
-    OutOfSpace,
     StorageFault,
     TokenMismatch,
     Unavailable,
@@ -51,19 +51,8 @@ _CODES: dict[str, type[StorageFault]] = {
     "TargetConditionNotMet": TokenMismatch,
 }
 _STATUSES: dict[int, type[StorageFault]] = {
-    304: TokenMismatch,
-    404: BlobMissing,
-    408: Unavailable,
-    412: TokenMismatch,
-    413: Unsupported,
+    **STATUSES,
     416: Damaged,
-    429: Unavailable,
-    500: Unavailable,
-    501: Unsupported,
-    502: Unavailable,
-    503: Unavailable,
-    504: Unavailable,
-    507: OutOfSpace,
 }
 _NO_ANSWER = (ServiceRequestError, ServiceResponseError, IncompleteReadError)
 

@@ -9,13 +9,12 @@ Authority: "Naming and Referencing Containers, Blobs, and Metadata" of the Blob 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Mapping
 
 from bleepstore.native import RESERVED
-from bleepstore.storage import Unsupported
+from bleepstore.native_names import decoded_word, encoded_word, is_word
+from bleepstore.storage import KeyTooLong, Unsupported
 
 LONGEST = 1024
 """UTF-16 code units of a blob's name, the prefix included."""
@@ -40,7 +39,6 @@ _UNDECIDED = re.compile(r"(?:\.+|_(?:x[0-9A-Fa-f]{0,3})?)\Z")
 """The end of a prefix that is escaped or not by what follows it."""
 _IN_NAMES = re.compile(rf"[^A-Za-z0-9_]|^[0-9]|{_LIKE_ESCAPE}", re.DOTALL)
 _PLAIN_VALUE = re.compile(r"[!-~]|[!-~][ -~]*[!-~]")
-_WORD = re.compile(r"=\?utf-8\?b\?([A-Za-z0-9+/]*={0,2})\?=", re.IGNORECASE)
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -66,7 +64,7 @@ def name_of(bucket: str, key: str, room: int = LONGEST) -> str:
     except UnicodeEncodeError as error:
         raise Unsupported("the key is no text") from error
     if length > room:
-        raise Unsupported(f"the key takes {length} characters in Azure, and has room for {room}")
+        raise KeyTooLong(f"it takes {length} characters in Azure, and has room for {room}")
     return name
 
 
@@ -121,20 +119,8 @@ def metadata_out(metadata: Mapping[str, str]) -> dict[str, str]:
 
 def metadata_in(metadata: Mapping[str, str]) -> dict[str, str]:
     """User metadata as the client gave it."""
-    return {_unescape(name): _value_in(value) for name, value in metadata.items()}
+    return {_unescape(name): decoded_word(value) for name, value in metadata.items()}
 
 
 def _value_out(value: str) -> str:
-    if _PLAIN_VALUE.fullmatch(value) and not _WORD.fullmatch(value):
-        return value
-    return f"=?utf-8?b?{base64.b64encode(value.encode('utf-8', 'surrogatepass')).decode()}?="
-
-
-def _value_in(value: str) -> str:
-    match = _WORD.fullmatch(value)
-    if match is None:
-        return value
-    try:
-        return base64.b64decode(match[1], validate=True).decode("utf-8", "surrogatepass")
-    except (binascii.Error, UnicodeDecodeError):
-        return value
+    return value if _PLAIN_VALUE.fullmatch(value) and not is_word(value) else encoded_word(value)

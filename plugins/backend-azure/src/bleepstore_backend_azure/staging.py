@@ -81,7 +81,7 @@ class AzureBody(AzureStaged):
     def _stage_block(self, block: Block) -> None:
         if len(self._ids) >= MOST_BLOCKS:
             raise Unsupported(f"{self.blob_name}: more than {MOST_BLOCKS} blocks: see block_mib")
-        data = block.bytes() if block.room else block.data
+        data = block[:] if block.room else block.data
         self._md5.update(data)
         self.size += len(data)
         block_id = f"{self.name}{len(self._ids):06d}"
@@ -94,7 +94,7 @@ class AzureBody(AzureStaged):
         """Commit the private blob, if there is one."""
         rest = self.filling.rest()
         if not self._ids:
-            self._body = rest.bytes() if rest is not None else b""
+            self._body = rest[:] if rest is not None else b""
             self._md5.update(self._body)
             self.size = len(self._body)
         else:

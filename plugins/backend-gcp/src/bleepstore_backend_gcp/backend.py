@@ -155,7 +155,7 @@ class GcpBackend(NativeBackend):
 
     async def open(self, blob: Blob, start: int = 0, length: int | None = None) -> BlobReader:
         """Open a span, with its first range read."""
-        return await GcpReader.open(self, blob, start, length)
+        return await GcpReader(self, blob, start, length).begin()
 
     async def delete(self, name: str, *, token: str | None = None) -> None:
         """Remove an object at the token; a part of an upload needs none."""

@@ -10,13 +10,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import requests
+from bleepstore.native_calls import STATUSES
 from bleepstore.storage import (
     BackendFailed,
-    BlobMissing,
     Damaged,
-    OutOfSpace,
     StorageFault,
-    TokenMismatch,
     Unavailable,
     Unsupported,
 )
@@ -34,19 +32,8 @@ _REASONS: dict[str, type[StorageFault]] = {
     "userRateLimitExceeded": Unavailable,
 }
 _STATUSES: dict[int, type[StorageFault]] = {
-    304: TokenMismatch,
-    404: BlobMissing,
-    408: Unavailable,
-    412: TokenMismatch,
-    413: Unsupported,
+    **STATUSES,
     416: Damaged,  # shorter than its row says
-    429: Unavailable,
-    500: Unavailable,
-    501: Unsupported,
-    502: Unavailable,
-    503: Unavailable,
-    504: Unavailable,
-    507: OutOfSpace,
 }
 _NO_BUCKET = "bucket does not exist"
 """What the service says instead of a reason of its own."""

@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping
 
 from bleepstore.native import RESERVED
+from bleepstore.native_names import ends_undecided, escape_dots, unescape_dots, with_room
 from bleepstore.storage import Unsupported
 
 LONGEST = 1024
@@ -35,9 +36,6 @@ _LINE_END = re.compile(r"[\r\n]|%(?:25)*0[AD]")
 _ESCAPED_LINE_END = re.compile(r"%(25)?((?:25)*0[AD])")
 _MAYBE_LINE_END = re.compile(r"%(?:25)*[02]?\Z")
 """The end of a prefix that is escaped or not by what follows it."""
-_DOTS = re.compile(r"\.\.?|%(?:25)*2E(?:%2E)?")
-"""A segment that is escaped: dots, and what an escaped one looks like."""
-_MAYBE_DOTS = re.compile(r"\.\.?|%(?:25)*(?:2(?:5|E(?:%(?:2E?)?)?)?)?")
 
 
 # --- objects ----------------------------------------------------------------------------------------
@@ -45,14 +43,7 @@ _MAYBE_DOTS = re.compile(r"\.\.?|%(?:25)*(?:2(?:5|E(?:%(?:2E?)?)?)?)?")
 
 def name_of(bucket: str, key: str, room: int = LONGEST) -> str:
     """The blob's name for a key, which may have ``room`` bytes. Raises Unsupported."""
-    name = f"{bucket}/{_escape(key)}"
-    try:
-        length = len(name.encode())
-    except UnicodeEncodeError as error:
-        raise Unsupported("the key is no text") from error
-    if length > room:
-        raise Unsupported(f"the key takes {length} bytes upstream, and has room for {room}")
-    return name
+    return with_room(f"{bucket}/{_escape(key)}", room)
 
 
 def key_of(name: str) -> tuple[str, str] | None:
@@ -68,14 +59,11 @@ def beginning(prefix: str) -> str:
     """What the escaped form of every key that begins with ``prefix`` begins with."""
     prefix = _MAYBE_LINE_END.sub("", prefix)
     above, slash, last = prefix.rpartition("/")
-    return _escape(above) + slash + ("" if _MAYBE_DOTS.fullmatch(last) else _escape(last))
+    return _escape(above) + slash + ("" if ends_undecided(last) else _escape(last))
 
 
 def _escape(key: str) -> str:
-    key = _LINE_END.sub(_escape_line_end, key)
-    if "." not in key and "%" not in key:
-        return key
-    return "/".join(_escape_segment(segment) for segment in key.split("/"))
+    return escape_dots(_LINE_END.sub(_escape_line_end, key))
 
 
 def _escape_line_end(match: re.Match[str]) -> str:
@@ -83,21 +71,9 @@ def _escape_line_end(match: re.Match[str]) -> str:
     return f"%25{text[1:]}" if text[0] == "%" else f"%{ord(text):02X}"
 
 
-def _escape_segment(segment: str) -> str:
-    if not _DOTS.fullmatch(segment):
-        return segment
-    return segment.replace(".", "%2E") if segment[0] == "." else f"%25{segment[1:]}"
-
-
 def _unescape(text: str) -> str:
-    text = "/".join(map(_unescape_segment, text.split("/")))
+    text = unescape_dots(text)
     return _ESCAPED_LINE_END.sub(lambda match: f"%{match[2]}" if match[1] else chr(int(match[2], 16)), text)
-
-
-def _unescape_segment(segment: str) -> str:
-    if not _DOTS.fullmatch(segment) or segment[0] == ".":
-        return segment
-    return f"%{segment[3:]}" if segment.startswith("%25") else segment.replace("%2E", ".")
 
 
 # --- metadata ---------------------------------------------------------------------------------------

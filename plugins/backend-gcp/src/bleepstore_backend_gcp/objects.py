@@ -97,7 +97,7 @@ def crc_of(block: Block, before: int) -> int:
     """The CRC-32C of bytes with the one given, and of what is in a buffer after them."""
     crc = before
     for n in range(0, block.filled, GRAIN):  # the library takes nothing that can change
-        crc = google_crc32c.extend(crc, block.bytes(n, n + GRAIN))
+        crc = google_crc32c.extend(crc, block[n : n + GRAIN])
     return crc
 
 

@@ -90,7 +90,7 @@ class GcpBody(GcpStaged):
         if rest is not None and (self._staged or rest.filled > MOST_AT_ONCE):
             self._send(rest, last=True)
         else:
-            self._body = rest.bytes() if rest is not None else b""
+            self._body = rest[:] if rest is not None else b""
             self.size, self._crc = len(self._body), google_crc32c.value(self._body)
         return fingerprint(self.size, self._crc)
 

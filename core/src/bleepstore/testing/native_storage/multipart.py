@@ -155,6 +155,22 @@ class MultipartTests(CloudKit):
         await native.delete(blob.name, token=blob.token)
         assert set(self.traces(native)) == before
 
+    async def test_part_that_was_written_again_is_what_it_was_or_missing(
+        self, native: NativeBackend, names: Iterator[str]
+    ) -> None:
+        old = await self.put_target(native, next(names), self.target(), b"old")
+        upload = await self.begin(native, next(names))
+        first = await self.put_part(native, upload, 1, next(names), self.part(1))
+        second = await self.put_part(native, upload, 1, next(names), self.part(2))
+        try:
+            blob = await self.complete(native, upload, [first], expect=old.token)
+        except BlobMissing:
+            assert await self.read(native, old) == b"old"
+            blob = await self.complete(native, upload, [second], expect=old.token)
+            assert await self.read(native, blob) == self.part(2)
+        else:
+            assert await self.read(native, blob) == self.part(1)
+
     async def test_writing_the_object_meanwhile_leaves_the_parts(
         self, native: NativeBackend, names: Iterator[str]
     ) -> None:
