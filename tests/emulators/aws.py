@@ -2,8 +2,8 @@
 
 Each is wrong somewhere. moto checks neither signatures nor digests, and ignores the preconditions of
 copies and If-Match of CompleteMultipartUpload. SeaweedFS takes keys for paths of files: it joins
-slashes, has no object ``a/`` nor ``a`` beside ``a/b``, and lists in the order of folders. BleepStore
-in front of BleepStore is the strictest of the three.
+slashes, has no object ``a/`` nor ``a`` beside ``a/b``, and lists in the order of folders; of two uploads of a
+key that are completed at once it lets both succeed. BleepStore in front of BleepStore is the strictest.
 """
 
 import json

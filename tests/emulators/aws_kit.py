@@ -1,21 +1,18 @@
-"""The AWS backend keeps the contract, over each of three upstreams, and the manners of plugins."""
+"""The contract's kit as the AWS backend keeps it: ``test_over_*.py`` run it, one file for each upstream."""
 
 import asyncio
 import functools
 import threading
 from collections.abc import AsyncIterator, Callable, Collection
-from typing import Any
 
 import pytest
 from bleepstore.native import NativeBackend
 from bleepstore.storage import Capabilities, Layout, StorageBackend
-from bleepstore.testing.native_storage import NativeStorageKit, listings, objects
+from bleepstore.testing.native_storage import NativeStorageKit, listings
 from bleepstore.testing.native_storage import names as keys
-from bleepstore.testing.plugin_hygiene import PluginHygiene
 from bleepstore.testing.storage import STORE, StorageFactory
 from bleepstore_backend_aws import names
 from bleepstore_backend_aws.backend import AwsBackend
-from bleepstore_backend_aws.plugin import AwsSettings
 
 THREADS = 8
 
@@ -77,51 +74,3 @@ class AwsKit(NativeStorageKit):
         uploads = client.list_multipart_uploads(**place).get("Uploads", ())
         keys = [found["Key"] for found in objects if not found["Key"].endswith(names.STORE)]
         return [*keys, *(found["UploadId"] for found in uploads)]
-
-
-class TestOverMoto(AwsKit):
-    copies = copies_parts = False
-
-    def spoils(self, key: str) -> bool:
-        """It lists line ends as they are in XML, or does not take them in a path."""
-        return "\n" in key or "\r" in key
-
-    @pytest.fixture
-    def upstream_name(self) -> str:
-        return "moto"
-
-
-class TestOverSeaweedFS(AwsKit):
-    fingerprints = False  # a copied part has the ETag of its whole source
-
-    def spoils(self, key: str) -> bool:
-        """Keys are paths of files, whose slashes are joined and whose names have at most 255 bytes."""
-        segments = names.name_of("kit", key, 10_000).replace("\\", "/").split("/")
-        return "\\" in key or "" in segments or any(len(segment.encode()) > 255 for segment in segments)
-
-    @pytest.fixture(autouse=True)
-    def without_empty_metadata(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """It drops a value that is empty."""
-        monkeypatch.setattr(objects, "METADATA", {k: v for k, v in objects.METADATA.items() if v})
-
-    def together(self, some: tuple[str, ...]) -> tuple[str, ...]:
-        """No file where a folder is."""
-        held = super().together(some)
-        return tuple(key for key in held if not any(other.startswith(f"{key}/") for other in held))
-
-    @pytest.fixture
-    def upstream_name(self) -> str:
-        return "seaweedfs"
-
-
-class TestOverBleepStore(AwsKit):
-    @pytest.fixture
-    def upstream_name(self) -> str:
-        return "bleepstore"
-
-
-class TestPlugin(PluginHygiene):
-    name = "aws"
-
-    def section(self, spec: Any) -> Any:
-        return AwsSettings(bucket="objects")
