@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import venv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,16 +28,31 @@ def run(*command: str, cwd: Path | None = None) -> str:
 
 def build_wheels(folder: Path, projects: Iterable[Path]) -> dict[str, Path]:
     """The wheels of these projects, by distribution."""
-    pip = (sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps")
-    run(*pip, "-w", str(folder), *map(str, projects))
+    _wheels(sys.executable, folder, *map(str, projects))
+    return _by_distribution(folder)
+
+
+def build_our_wheels(folder: Path, *folders: str) -> dict[str, Path]:
+    """The wheels of folders of this repository: by one hatchling for all, not by a new one for each."""
+    programs = make_environment(folder / "hatchling", "hatchling")
+    _wheels(str(programs / "python"), folder, "--no-build-isolation", *(str(ROOT / name) for name in folders))
+    return _by_distribution(folder)
+
+
+def _wheels(python: str, folder: Path, *what: str) -> None:
+    pip = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--python", python)
+    run(*pip, "wheel", "--no-deps", "-w", str(folder), *what)
+
+
+def _by_distribution(folder: Path) -> dict[str, Path]:
     return {path.name.partition("-")[0].replace("_", "-"): path for path in folder.glob("*.whl")}
 
 
 def make_environment(folder: Path, *requirements: str) -> Path:
-    """The folder of programs of a new venv with these in it."""
-    venv.create(folder, with_pip=True)
+    """The folder of programs of a new venv with these in it, and nothing else: no pip."""
+    venv.create(folder)
     programs = folder / "bin"
-    pip = (str(programs / "python"), "-m", "pip", "--disable-pip-version-check")
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(programs / "python"))
     constraints = ("-c", str(ROOT / "constraints.txt"))
     run(*pip, "install", "--quiet", "--no-compile", *constraints, *requirements)
     run(*pip, "check")
@@ -45,12 +60,17 @@ def make_environment(folder: Path, *requirements: str) -> Path:
 
 
 @contextmanager
-def serving(programs: Path, folder: Path, *options: str) -> Iterator[str]:
-    """The endpoint of an installed server that runs in a folder."""
+def serving(
+    programs: Path, folder: Path, *options: str, environ: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """The endpoint of an installed server that runs in a folder; ``environ`` is beside what there is."""
     log = folder / "log"
     with log.open("w") as file:
         command = [str(programs / "bleepstore"), "serve", "--port", "0", *options]
-        process = subprocess.Popen(command, cwd=folder, stdout=file, stderr=subprocess.STDOUT)
+        environment = {**os.environ, **(environ or {})}
+        process = subprocess.Popen(
+            command, cwd=folder, stdout=file, stderr=subprocess.STDOUT, env=environment
+        )
     try:
         end = time.monotonic() + PATIENCE
         while not (found := re.search(r"endpoint +(\S+)\n", log.read_text())):
