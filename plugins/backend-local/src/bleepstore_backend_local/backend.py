@@ -23,6 +23,7 @@ import fcntl
 import functools
 import os
 import secrets
+import time
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -54,6 +55,11 @@ TOKEN = "BLEEPSTORE_SERVER_TOKEN"  # noqa: S105 - the name of a variable
 WRITERS = 16
 """Threads that write: a file system syncs for many at once, and reads do not wait behind syncs."""
 
+NOTICEABLE = 0.002
+"""Seconds that opening a file on the event loop may take before others are opened in threads."""
+WARY = 1.0
+"""Seconds for which they are."""
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -70,6 +76,7 @@ class LocalBackend(StorageBackend):
         self._root = root
         self._token = token or os.environ.get(TOKEN) or secrets.token_hex(16)
         self._lock: IO[bytes] | None = None
+        self._threads_until = 0.0
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="bleepstore-write")
 
     def path(self, name: str) -> Path:
@@ -205,7 +212,22 @@ class LocalBackend(StorageBackend):
 
     async def open(self, blob: Blob, start: int = 0, length: int | None = None) -> BlobReader:
         """Open a span, with its first piece read and checked."""
-        return await self._open(LocalReader.open, self.path(blob.name), blob, start, length)
+        path = self.path(blob.name)
+        cached = self._open_cached(path, blob, start, length)
+        if cached is not None:
+            return cached
+        return await self._open(LocalReader.open, path, blob, start, length)
+
+    def _open_cached(self, path: Path, blob: Blob, start: int, length: int | None) -> LocalReader | None:
+        began = time.monotonic()
+        if began < self._threads_until:
+            return None
+        reader = LocalReader.open_cached(path, blob, start, length)
+        now = time.monotonic()
+        if now - began > NOTICEABLE:
+            # The name itself was not in the cache. Where one is not, others are not.
+            self._threads_until = now + WARY
+        return reader
 
     async def _open(self, work: Callable[P, LocalReader], *args: P.args, **kwargs: P.kwargs) -> LocalReader:
         call = functools.partial(work, *args, **kwargs)
