@@ -16,7 +16,7 @@ from bleepstore.http.dates import iso_time
 from bleepstore.metadata import Listing, ObjectEntry
 from bleepstore.s3.documents import document
 from bleepstore.s3.paging import invalid_argument, make_token, name_writer, page_size, read_token
-from bleepstore.xml import Fragment, escape
+from bleepstore.xml import Fragment, escape, is_plain
 from bleepstore.xml.shapes import CommonPrefix, ListBucketResult, Object, Owner
 
 T = TypeVar("T")
@@ -112,22 +112,26 @@ def contents(x: Exchange, page: Listing[ObjectEntry], write: Write, *, owners: b
     owner_of = owner_finder(x)
     owner_elements: dict[str, str] = {}
     checksums: dict[tuple[str | None, str | None], str] = {}
+    # Most pages have no key with anything to escape, which one look at all of them tells.
+    plain = write is str and is_plain(" ".join([entry[0] for entry in page.entries]))
+    second, stamp, owner = -1, "", ""
     out = []
     for entry in page.entries:
         if isinstance(entry, str):
             continue
-        key, size, etag, modified, owner_id, _, storage_class, *checksum = entry
-        said = (checksum[0], checksum[1])
-        if said not in checksums:
-            checksums[said] = _checksum_elements(*said)
-        owner = ""
+        key, size, etag, modified, owner_id, _, storage_class, algorithm, kind = entry
+        if modified // 1000 != second:
+            second, stamp = modified // 1000, iso_time(modified)
+        checksum = checksums.get((algorithm, kind))
+        if checksum is None:
+            checksum = checksums[algorithm, kind] = _checksum_elements(algorithm, kind)
         if owners:
             owner = owner_elements.get(owner_id) or owner_elements.setdefault(
                 owner_id, _owner_element(owner_of(owner_id))
             )
         out.append(
-            f"<Contents><Key>{escape(write(key))}</Key><LastModified>{iso_time(modified)}</LastModified>"
-            f"<ETag>&quot;{etag}&quot;</ETag>{checksums[said]}<Size>{size}</Size>"
+            f"<Contents><Key>{key if plain else escape(write(key))}</Key><LastModified>{stamp}</LastModified>"
+            f"<ETag>&quot;{etag}&quot;</ETag>{checksum}<Size>{size}</Size>"
             f"<StorageClass>{storage_class}</StorageClass>{owner}</Contents>"
         )
     return cast(tuple[Object, ...], Fragment("".join(out)))

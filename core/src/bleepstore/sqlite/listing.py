@@ -29,9 +29,8 @@ _ENTRY = (
     "modified",
     "owner",
     "version",
-    "json_extract(attributes, '$[2]')",
-    "json_extract(attributes, '$[3][0]')",
-    "json_extract(attributes, '$[3][2]')",
+    # Storage class, checksum's algorithm and type: one look into the attributes for all three.
+    "json_extract(attributes, '$[2]', '$[3][0]', '$[3][2]')",
 )
 _OBJECTS = (
     f"SELECT {', '.join(f'json_group_array({column})' for column in _ENTRY)} FROM (SELECT * FROM current "
@@ -107,8 +106,8 @@ def _roll_up(
 
 def _block(db: sqlite3.Connection, bucket: int, start: bytes, end: bytes, size: int) -> list[ObjectEntry]:
     """The first ``size`` objects with keys from ``start`` up to ``end``."""
-    columns = db.execute(_OBJECTS, (bucket, start, end, size)).fetchone()
-    return list(map(ObjectEntry._make, zip(*map(_loads, columns), strict=True)))
+    *columns, said = map(_loads, db.execute(_OBJECTS, (bucket, start, end, size)).fetchone())
+    return list(map(ObjectEntry._make, zip(*columns, *zip(*said, strict=True), strict=True)))
 
 
 def uploads_page(

@@ -5,6 +5,6 @@ tests and is never imported by the server. ``shapes`` holds the documents.
 """
 
 from bleepstore.xml.reader import read
-from bleepstore.xml.writer import Fragment, escape, write
+from bleepstore.xml.writer import Fragment, escape, is_plain, write
 
-__all__ = ["Fragment", "escape", "read", "write"]
+__all__ = ["Fragment", "escape", "is_plain", "read", "write"]

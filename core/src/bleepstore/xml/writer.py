@@ -50,6 +50,11 @@ def escape(text: str) -> str:
     return text.translate(_TEXT) if _special(text) else text.replace('"', "&quot;")
 
 
+def is_plain(text: str) -> bool:
+    """Whether :func:`escape` leaves the text as it is."""
+    return '"' not in text and not _special(text)
+
+
 _special = re.compile(f"[{re.escape(''.join(chr(c) for c in _TEXT if c != 0x22))}]").search
 
 
