@@ -127,7 +127,7 @@ KINDS: dict[str, type[Program]] = {"seaweedfs": SeaweedFS, "rclone": Rclone, "mo
 def server(name: str, directory: Path) -> Server:
     """The server that a name on the command line means."""
     if name.startswith("bleepstore"):
-        _, workers, *more = [*name.split(":"), "1"] if ":" not in name else name.split(":")
+        _, workers, *more = [*name.split(":"), "auto"] if ":" not in name else name.split(":")
         settings: dict[str, dict[str, object]] = {}
         for item in more:
             path, _, value = item.partition("=")

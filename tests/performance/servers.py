@@ -2,7 +2,7 @@
 
 A name on the command line is one of
 
-- ``bleepstore``, ``bleepstore:2`` (workers) or ``bleepstore:2:server.http=asgi:metadata.durability=relaxed``,
+- ``bleepstore`` (``server.workers: auto``), ``bleepstore:2`` (workers) or ``bleepstore:2:server.http=asgi:metadata.durability=relaxed``,
 - ``seaweedfs``, ``rclone``, ``moto`` (``peers.py``; ``make bench-peers`` installs them),
 - given by ``--peer NAME=URL[,ACCESS,SECRET]``, plain HTTP: its processes are those that listen on its port.
 """
@@ -83,7 +83,7 @@ class Server(ABC):
 class BleepStore(Server):
     """This checkout's server, by the ``bleepstore`` command of the environment."""
 
-    workers: str = "1"
+    workers: str = "auto"
     settings: dict[str, dict[str, object]] = field(default_factory=dict)
     _process: ServerProcess | None = None
 
