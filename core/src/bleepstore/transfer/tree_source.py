@@ -83,11 +83,15 @@ class TreeSource(Source):
             base, mine = self._root.absolute().parent, self._root.absolute().name
         if not (base / INDEX).is_file():
             return
-        latest: dict[int, int] = {}
+        of_path: dict[int, int] = {}
+        of_key: dict[int, int] = {}
         for number, entry in enumerate(tree_index.entries(base / INDEX)):
-            latest[hash(entry.path)] = number
+            of_path[hash(entry.path)] = of_key[hash((entry.bucket, entry.key))] = number
         for number, entry in enumerate(tree_index.entries(base / INDEX)):
-            if latest[hash(entry.path)] != number or mine not in (None, entry.bucket):
+            if of_path[hash(entry.path)] != number or mine not in (None, entry.bucket):
+                continue
+            if of_key[hash((entry.bucket, entry.key))] != number:
+                self._seen.add(hash(str(base / entry.path)))  # the key had to move to another file
                 continue
             bucket = self._into or entry.bucket
             if not _has_path(entry) or (only and bucket not in only) or not entry.key.startswith(prefix):
