@@ -16,7 +16,7 @@ what an older version wrote is read with the defaults of what it did not know.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from typing import Any
 
@@ -63,6 +63,8 @@ _OPTIONAL = {
     for cls in _RECORDS.values()
 }
 _U32 = struct.Struct(">I")
+_HEAD = struct.Struct(">BI")
+_count = _U32.unpack_from
 
 
 class Undecodable(ValueError):
@@ -78,14 +80,14 @@ def encode(value: Any) -> bytes:
 
 def decode(data: bytes | memoryview) -> Any:
     """The value of :func:`encode`. Raises :class:`Undecodable`."""
-    view = memoryview(data)
+    data = bytes(data)
     try:
-        if view[0] != VERSION:
-            raise Undecodable(f"encoding version {view[0]}")
-        value, end = _decode(view, 1)
+        if data[0] != VERSION:
+            raise Undecodable(f"encoding version {data[0]}")
+        value, end = _decode(data, 1)
     except (IndexError, struct.error, UnicodeDecodeError, KeyError, TypeError, RecursionError) as error:
         raise Undecodable(str(error)) from error
-    if end != len(view):
+    if end != len(data):
         raise Undecodable("bytes after the end")
     return value
 
@@ -99,101 +101,172 @@ def decode_command(data: bytes | memoryview) -> Command:
 
 
 def _encode(value: Any, out: bytearray) -> None:
-    if value is None:
-        out += b"N"
-    elif value is True:
-        out += b"T"
-    elif value is False:
-        out += b"F"
-    elif isinstance(value, str):
-        data = value.encode()
-        out += b"S" + _U32.pack(len(data)) + data
-    elif isinstance(value, int):
-        size = (value if value >= 0 else ~value).bit_length() // 8 + 1
-        out += b"I" + bytes((size,)) + value.to_bytes(size, "big", signed=True)
-    elif isinstance(value, bytes | bytearray | memoryview):
-        out += b"B" + _U32.pack(len(value))
-        out += value
-    elif isinstance(value, tuple | list):
-        out += b"L" + _U32.pack(len(value))
-        for item in value:
-            _encode(item, out)
-    elif isinstance(value, frozenset):
-        out += b"X" + _U32.pack(len(value))
-        for item in sorted(value):
-            _encode(item, out)
-    elif isinstance(value, Mapping):
-        out += b"M" + _U32.pack(len(value))
-        for name in sorted(value):
-            _encode(name, out)
-            _encode(value[name], out)
-    else:
-        _encode_record(value, out)
+    write = _WRITERS.get(type(value)) or _writer(value)
+    write(value, out)
 
 
-def _encode_record(value: Any, out: bytearray) -> None:
-    names = _FIELDS[type(value)]
-    out += b"R"
-    _encode(type(value).__name__, out)
-    out += _U32.pack(len(names))
-    for name in names:
-        _encode(getattr(value, name), out)
+def _writer(value: Any) -> Callable[[Any, bytearray], None]:
+    """For what is a mapping, or a subclass of what is written so."""
+    kinds: tuple[tuple[Any, type], ...] = (
+        (str, str),
+        (int, int),
+        (bytes | bytearray | memoryview, bytes),
+        (tuple | list, tuple),
+        (frozenset, frozenset),
+        (Mapping, dict),
+    )
+    return _WRITERS[next((known for kind, known in kinds if isinstance(value, kind)), type(value))]
 
 
-def _decode(view: memoryview, at: int) -> tuple[Any, int]:
-    tag = view[at]
-    at += 1
-    if tag == 0x4E:
-        return None, at
-    if tag == 0x54:
-        return True, at
-    if tag == 0x46:
-        return False, at
-    if tag == 0x49:
-        end = at + 1 + view[at]
-        return int.from_bytes(_span(view, at + 1, end), "big", signed=True), end
-    (count,) = _U32.unpack_from(view, at) if tag != 0x52 else (0,)
-    at += 4 if tag != 0x52 else 0
-    if tag == 0x53:
-        return str(_span(view, at, at + count), "utf-8"), at + count
-    if tag == 0x42:
-        return bytes(_span(view, at, at + count)), at + count
-    if tag == 0x52:
-        return _decode_record(view, at)
-    if tag == 0x4D:
-        return _decode_mapping(view, at, count)
-    if tag not in (0x4C, 0x58):
-        raise Undecodable(f"tag {tag:#x}")
+def _write_str(value: str, out: bytearray) -> None:
+    data = value.encode()
+    out += _HEAD.pack(0x53, len(data))
+    out += data
+
+
+def _write_int(value: int, out: bytearray) -> None:
+    size = (value if value >= 0 else ~value).bit_length() // 8 + 1
+    out += b"I%c" % size
+    out += value.to_bytes(size, "big", signed=True)
+
+
+def _write_bytes(value: bytes | bytearray | memoryview, out: bytearray) -> None:
+    out += _HEAD.pack(0x42, len(value))
+    out += value
+
+
+def _write_list(value: Sequence[Any], out: bytearray) -> None:
+    out += _HEAD.pack(0x4C, len(value))
+    for item in value:
+        _encode(item, out)
+
+
+def _write_set(value: frozenset[str], out: bytearray) -> None:
+    out += _HEAD.pack(0x58, len(value))
+    for item in sorted(value):
+        _encode(item, out)
+
+
+def _write_mapping(value: Mapping[Any, Any], out: bytearray) -> None:
+    out += _HEAD.pack(0x4D, len(value))
+    for name in sorted(value):
+        _encode(name, out)
+        _encode(value[name], out)
+
+
+def _record_writer(cls: type) -> Callable[[Any, bytearray], None]:
+    names = _FIELDS[cls]
+    head = bytearray(b"R")
+    _write_str(cls.__name__, head)
+    head += _U32.pack(len(names))
+
+    def write(value: Any, out: bytearray) -> None:
+        out += head
+        for name in names:
+            item = getattr(value, name)
+            if item is None:
+                out += b"N"
+            else:
+                _encode(item, out)
+
+    return write
+
+
+_WRITERS: dict[type, Callable[[Any, bytearray], None]] = {
+    type(None): lambda value, out: out.extend(b"N"),
+    bool: lambda value, out: out.extend(b"T" if value else b"F"),
+    str: _write_str,
+    int: _write_int,
+    bytes: _write_bytes,
+    tuple: _write_list,
+    frozenset: _write_set,
+    dict: _write_mapping,
+    **{cls: _record_writer(cls) for cls in _FIELDS},
+}
+
+
+def _decode(data: bytes, at: int) -> tuple[Any, int]:
+    return _READERS[data[at]](data, at + 1)
+
+
+def _read_int(data: bytes, at: int) -> tuple[int, int]:
+    start = at + 1
+    end = start + data[at]
+    return int.from_bytes(_span(data, start, end), "big", signed=True), end
+
+
+def _read_str(data: bytes, at: int) -> tuple[str, int]:
+    start = at + 4
+    end = start + _count(data, at)[0]
+    return _span(data, start, end).decode(), end
+
+
+def _read_bytes(data: bytes, at: int) -> tuple[bytes, int]:
+    start = at + 4
+    end = start + _count(data, at)[0]
+    return _span(data, start, end), end
+
+
+def _read_items(data: bytes, at: int) -> tuple[list[Any], int]:
     items = []
+    count, at = _count(data, at)[0], at + 4
     for _ in range(count):
-        item, at = _decode(view, at)
+        item, at = _READERS[data[at]](data, at + 1)
         items.append(item)
-    return (tuple(items) if tag == 0x4C else frozenset(items)), at
+    return items, at
 
 
-def _decode_mapping(view: memoryview, at: int, count: int) -> tuple[dict[Any, Any], int]:
+def _read_list(data: bytes, at: int) -> tuple[tuple[Any, ...], int]:
+    items, at = _read_items(data, at)
+    return tuple(items), at
+
+
+def _read_set(data: bytes, at: int) -> tuple[frozenset[Any], int]:
+    items, at = _read_items(data, at)
+    return frozenset(items), at
+
+
+def _read_mapping(data: bytes, at: int) -> tuple[dict[Any, Any], int]:
     pairs = {}
+    count, at = _count(data, at)[0], at + 4
     for _ in range(count):
-        name, at = _decode(view, at)
-        pairs[name], at = _decode(view, at)
+        name, at = _READERS[data[at]](data, at + 1)
+        pairs[name], at = _READERS[data[at]](data, at + 1)
     return pairs, at
 
 
-def _decode_record(view: memoryview, at: int) -> tuple[Any, int]:
-    name, at = _decode(view, at)
+def _read_record(data: bytes, at: int) -> tuple[Any, int]:
+    name, at = _READERS[data[at]](data, at + 1)
     cls = _RECORDS[name]
-    (count,) = _U32.unpack_from(view, at)
-    at += 4
+    count, at = _count(data, at)[0], at + 4
     names = _FIELDS[cls]
-    if count > len(names) or not _OPTIONAL[cls].issuperset(names[count:]):
+    if count != len(names) and (count > len(names) or not _OPTIONAL[cls].issuperset(names[count:])):
         raise Undecodable(f"{name} with {count} fields")
-    values = {}
+    values: dict[str, Any] = {}
     for field in names[:count]:
-        values[field], at = _decode(view, at)
+        if data[at] == 0x4E:
+            values[field] = None
+            at += 1
+        else:
+            values[field], at = _READERS[data[at]](data, at + 1)
     return cls(**values), at
 
 
-def _span(view: memoryview, start: int, end: int) -> memoryview:
-    if end > len(view):
+_READERS: dict[int, Callable[[bytes, int], tuple[Any, int]]] = {
+    0x4E: lambda data, at: (None, at),
+    0x54: lambda data, at: (True, at),
+    0x46: lambda data, at: (False, at),
+    0x49: _read_int,
+    0x53: _read_str,
+    0x42: _read_bytes,
+    0x4C: _read_list,
+    0x58: _read_set,
+    0x4D: _read_mapping,
+    0x52: _read_record,
+}
+
+
+def _span(data: bytes, start: int, end: int) -> bytes:
+    if end > len(data):
         raise Undecodable("cut short")
-    return view[start:end]
+    return data[start:end]
