@@ -66,6 +66,7 @@ class GatewayCrashes(Crashes):
         self._upstream = upstream
         self._points = points
         self._backend: str = self._server.settings["storage"]["backend"]  # type: ignore[index]
+        self._model.one_part_a_number = self._backend == "aws"
         self._moments = cycle(MOMENTS)
         self.doubtful = 0
         """Writes of which nobody knew after a kill whether they had happened."""
@@ -154,7 +155,9 @@ class GatewayCrashes(Crashes):
                 assert answer.status == 204, answer
                 self._model.acknowledge(write, answer)
         self._kill()
-        self._server.prelude = IMPATIENT[self._backend]
+        # Alone: nothing is too young to be given up, not even what another worker begins.
+        self._server.prelude, workers = IMPATIENT[self._backend], self._server.workers
+        self._server.workers = 1
         super()._start()
         left = ""
 
@@ -169,7 +172,7 @@ class GatewayCrashes(Crashes):
             raise Violation(left) from None
         self._check_accounted()
         self._kill()
-        self._server.prelude = ""
+        self._server.prelude, self._server.workers = "", workers
         super()._start()
 
 

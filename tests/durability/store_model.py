@@ -69,6 +69,10 @@ class Model:
     """Keys with an upload that may have begun without that anybody knows its id."""
     excused: bool = False
     """Whether a request may fail now: a worker lost the one that writes."""
+    one_part_a_number: bool = False
+    """AWS keeps the last part that was sent for a number, also one whose row a crash prevented."""
+    replaced: set[Item] = field(default_factory=set)
+    """Parts of which upstream may hold another than the row says: whoever heard nothing sends them again."""
     _clock: Iterator[int] = field(default_factory=itertools.count)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -89,6 +93,7 @@ class Model:
         """It has happened."""
         with self._lock:
             write.acknowledged, write.request_id = next(self._clock), answer.request_id
+            self.replaced.difference_update(write.changes)
 
     def refuse(self, write: Write) -> None:
         """It has not happened and will not."""
@@ -150,6 +155,11 @@ class Model:
 
     def settle(self, found: Mapping[Item, Hashable]) -> None:
         """From now on it is known what the store holds."""
+        if self.one_part_a_number:
+            lost = {
+                write for writes in self.writes.values() for write in writes if math.isinf(write.acknowledged)
+            }
+            self.replaced |= {item for write in lost for item in write.changes if item[0] == "part"}
         self.writes.clear()
         self.unnamed.clear()
         self.excused = False

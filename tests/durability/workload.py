@@ -272,6 +272,7 @@ class Worker:
         if upload is None or not self._model.sure(("object", upload.key)):
             return
         numbers = [number for number in (1, 7) if self._model.sure(upload.part(number))]
+        numbers = [number for number in numbers if upload.part(number) not in self._model.replaced]
         parts = {n: str(etag) for n in numbers if (etag := self._model.now(upload.part(n))) is not None}
         if len(parts) == 2 and len(upload.bodies[parts[1]]) < PART:
             del parts[self._random.choice((1, 7))]
