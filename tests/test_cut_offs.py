@@ -32,8 +32,10 @@ CUT_OFFS = 2000
 CUT_OFFS_OF_TLS = 500
 AT_ONCE = 16
 GROWTH = 16 * MIB
-"""Bytes that a process may have more after all than after the warm-up. Allocators keep some, now more and
-now less: after 20,000 cut-offs of each kind it is no more than after 2,000."""
+"""Bytes that a process may have more after one of the rounds than before it."""
+ROUNDS = 4
+"""At most. Allocators keep what was the most at once, and how much comes together is for the machine's load
+to say: the first round may raise it, and the next as well. What leaks makes every round grow."""
 SIZES = {"empty": 0, "inline": 20 * KIB, "one-piece": 300 * KIB, "large": 5 * MIB, "overwritten": 2 * MIB}
 SIGNER = Signer(FIRST.access_key, FIRST.secret_key)
 
@@ -219,7 +221,7 @@ class Clients:
                 group.create_task(some())
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_thousands_of_cut_off_transfers_leave_nothing_behind(
     server: ServerProcess, authority: Authority
 ) -> None:
@@ -261,12 +263,17 @@ def test_thousands_of_cut_off_transfers_leave_nothing_behind(
 
     asyncio.run(rounds(WARM_UP))
     wait_until(nothing_is_left, "the warm-up left something")
-    opened, memory = watch.open(), watch.memory()
-    asyncio.run(rounds(CUT_OFFS if clients.tls is None else CUT_OFFS_OF_TLS))
-    wait_until(nothing_is_left, f"blobs {watch.blobs() - blobs}, in flight {watch.journal()}")
-    wait_until(lambda: watch.open() == opened, f"open: {watch.open() - opened}")
-    growth = watch.memory() - memory
-    assert growth < GROWTH * server.workers, f"{growth / MIB:.1f} MiB more than {memory / MIB:.1f}"
+    opened, growths = watch.open(), []
+    for _ in range(ROUNDS):
+        memory = watch.memory()
+        asyncio.run(rounds(CUT_OFFS if clients.tls is None else CUT_OFFS_OF_TLS))
+        wait_until(nothing_is_left, f"blobs {watch.blobs() - blobs}, in flight {watch.journal()}")
+        wait_until(lambda: watch.open() == opened, f"open: {watch.open() - opened}")
+        growths.append(watch.memory() - memory)
+        if growths[-1] < GROWTH * server.workers:
+            break
+    else:
+        pytest.fail(f"each round takes more: {[f'{growth / MIB:.1f} MiB' for growth in growths]}")
     assert clients.read > 50 * MIB
 
     # --- and what was there is as it was ------------------------------------------------------------
