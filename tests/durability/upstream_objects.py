@@ -85,12 +85,16 @@ class Upstream:
             return set()
         bucket = {"Bucket": self._section["bucket"]}
         uploads = self._client.list_multipart_uploads(**bucket, Prefix=self._prefix).get("Uploads", ())
-        return {
-            upload["UploadId"]
-            for upload in uploads
-            if upload["UploadId"] not in known
-            and self._client.list_parts(**bucket, Key=upload["Key"], UploadId=upload["UploadId"]).get("Parts")
+        found = {
+            upload["UploadId"]: {"Key": upload["Key"], "UploadId": upload["UploadId"]} for upload in uploads
         }
+        return {id_ for id_ in found.keys() - known if self._has_parts({**bucket, **found[id_]})}
+
+    def _has_parts(self, upload: Mapping[str, str]) -> bool:
+        try:
+            return bool(self._client.list_parts(**upload).get("Parts"))
+        except self._client.exceptions.NoSuchUpload:  # it is being swept
+            return False
 
 
 def check_accounted(upstream: Upstream, data: Path, bucket: str) -> None:
