@@ -145,8 +145,16 @@ def test_import_of_an_exported_tree_is_the_same_store(make_place, tmp_path, monk
     first = make_place(f"first-{number}", backend="local")
     first.do(filled("photos", *made))
     held = known(first, "photos")
-    assert {key: told[1] for key, told in held.items()} == {
-        one.key: one.etag or hashlib.md5(one.data).hexdigest() for one in made
+    assert held == {
+        one.key: (
+            len(one.data),
+            one.etag or hashlib.md5(one.data).hexdigest(),
+            one.modified,
+            one.tags,
+            one.attributes,
+            one.data,
+        )
+        for one in made
     }
     out = tmp_path / f"out-{number}"
     with monkeypatch.context() as patch:
