@@ -18,7 +18,8 @@ TREE = ["a", "a/b", "a/b/c", "a/d", "ab", "b/", "b/x", "c"]
 def fill(s3, bucket):
     def fill(keys):
         for key in keys:
-            s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
+            # Some cannot hold bytes under the name of a folder, and list it all the same.
+            s3.put_object(Bucket=bucket, Key=key, Body=b"" if key.endswith("/") else key.encode())
         return bucket
 
     return fill
