@@ -17,7 +17,9 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+import gcp
 from crash_rounds import Crashes, wait_until
+from faulty_http import ask
 from kill_points import KillPoints, Point, before
 from s3_client import S3Client
 from server_process import PATIENCE
@@ -148,7 +150,7 @@ class GatewayCrashes(Crashes):
     def check_swept(self) -> None:
         """Nothing is left of what was cut off, once no upload is open. Raises."""
         with S3Client(self._server.port) as client:
-            for item in [item for item in self._model.writes if item[0] == "upload"]:
+            for item in self._model.open_uploads():
                 parts = [other for other in self._model.writes if other[:3] == ("part", *item[1:])]
                 write = self._model.ask(dict.fromkeys((item, *parts)))
                 answer = client.ask("DELETE", f"/{BUCKET}/{item[1]}?uploadId={item[2]}")
@@ -181,12 +183,14 @@ def gateway_crashes(
     name: str, directory: Path, *, workers: int, seed: str, prelude: str = ""
 ) -> Iterator[GatewayCrashes]:
     """Start an upstream of this name (see ``tests/gateways/upstreams.py``); its gateway is not started."""
-    with UPSTREAMS[ALIASES.get(name, name)](directory / "upstream") as started:
+    name = ALIASES.get(name, name)
+    with UPSTREAMS[name](directory / "upstream") as started:
         backend = str(started.storage["backend"])
         section: dict[str, Any] = {**SMALL[backend], **started.storage[backend]}  # type: ignore[dict-item]
         upstream = Upstream({**started.storage, backend: section}, started.environ)
         place = f"{section['prefix']}{BUCKET}/"
-        with before(section[ENDPOINTS[backend]], place) as points:
+        behind = gcp.ask if name == ALIASES["gcp"] else ask
+        with before(section[ENDPOINTS[backend]], place, behind) as points:
             there = {**section, ENDPOINTS[backend]: points.endpoint}
             settings = {
                 "storage": {**started.storage, backend: there},

@@ -115,17 +115,17 @@ class KillPoints(Faults):
 
 
 @contextmanager
-def before(endpoint: str, place: str) -> Iterator[KillPoints]:
-    """Start it in front of an upstream."""
+def before(endpoint: str, place: str, behind: Callable[[Request], Answer] = ask) -> Iterator[KillPoints]:
+    """Start it in front of an upstream, which is asked by ``behind``."""
     found = urlsplit(endpoint)
-    points = KillPoints(_ask, upstream=found.netloc, place=place)
+
+    def answer(request: Request) -> Answer:
+        status, headers, body = behind(request)
+        if "location" in headers:  # of a resumable upload, which is to come by here too
+            here = urlsplit(request.faults.endpoint).netloc
+            headers["location"] = headers["location"].replace(found.netloc, here)
+        return status, headers, body
+
+    points = KillPoints(answer, upstream=found.netloc, place=place)
     with listening(points, found.path) as points:
         yield points
-
-
-def _ask(request: Request) -> Answer:
-    status, headers, body = ask(request)
-    if "location" in headers:  # of a resumable upload, which is to come by here too
-        upstream, here = request.faults.upstream, urlsplit(request.faults.endpoint).netloc
-        headers["location"] = headers["location"].replace(upstream, here)
-    return status, headers, body

@@ -115,6 +115,10 @@ class Model:
         (value,) = self.possible(item)
         return value
 
+    def open_uploads(self) -> list[Item]:
+        """Those that have certainly begun and not ended."""
+        return [item for item in self.writes if item[0] == "upload" and self.possible(item) == {"open"}]
+
     def at(self, acknowledged: Container[str]) -> Model:
         """The model at the moment when these requests, of all until now, had been acknowledged."""
         writes = {write for writes in self.writes.values() for write in writes}

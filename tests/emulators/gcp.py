@@ -1,8 +1,10 @@
 """fake-gcs-server, an emulator of Google Cloud Storage, as `make emulators` installs it.
 
-It has no credentials and few scruples: what it ignores is held by the stub beside this file.
+It has no credentials and few scruples: what it ignores is held by the stub beside this file. What it
+composes over an object keeps that object's generation; :func:`ask` does as the service does.
 """
 
+import json
 import os
 import subprocess
 import time
@@ -10,8 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import faulty_http
 import requests
 from aws import free_port
+from faulty_http import Answer, Request
 from google.auth.credentials import AnonymousCredentials
 from google.cloud.storage import Client
 from server_process import PATIENCE
@@ -55,6 +59,24 @@ def fake_gcs(log: Path | None = None) -> Iterator[str]:
         process.wait()
         if log is not None:
             output.close()
+
+
+def ask(request: Request) -> Answer:
+    """What answers behind ``faulty_http``: the emulator, and composes that make a new generation."""
+    place, _, _ = request.target.partition("/compose?")
+    if request.method != "POST" or place == request.target:
+        return faulty_http.ask(request)
+    url, query = f"http://{request.faults.upstream}{place}", request.query
+    found = requests.get(url, timeout=30)
+    generation = found.json()["generation"] if found.ok else "0"
+    if query.get("ifGenerationMatch", generation) != generation:
+        reason = {"reason": "conditionNotMet", "message": "conditionNotMet"}
+        answer = {"error": {"code": 412, "message": "conditionNotMet", "errors": [reason]}}
+        return 412, {"content-type": "application/json"}, json.dumps(answer).encode()
+    if found.ok:
+        requests.delete(url, timeout=30).raise_for_status()
+    request.target = f"{place}/compose"
+    return faulty_http.ask(request)
 
 
 def _program() -> str:
