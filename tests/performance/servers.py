@@ -2,7 +2,8 @@
 
 A name on the command line is one of
 
-- ``bleepstore`` (``server.workers: auto``), ``bleepstore:2`` (workers) or ``bleepstore:2:server.http=asgi:metadata.durability=relaxed``,
+- ``bleepstore`` (``server.workers: auto``), ``bleepstore:2`` (workers) or
+  ``bleepstore:2:server.http=asgi:metadata.durability=relaxed``,
 - ``seaweedfs``, ``rclone``, ``moto`` (``peers.py``; ``make bench-peers`` installs them),
 - given by ``--peer NAME=URL[,ACCESS,SECRET]``, plain HTTP: its processes are those that listen on its port.
 """
