@@ -28,7 +28,7 @@ PUBLISHED = (
     *("plugin", "hookspecs", "settings", "secret", "storage", "native", "native_calls", "native_staging"),
     *("native_reading", "native_names", "metadata", "commands", "operations", "exchange", "errors", "events"),
     *("testing.storage", "testing.scrubbed_storage", "testing.native_storage", "testing.metadata"),
-    *("testing.plugin_hygiene", "testing.memory", "testing.memory_native"),
+    *("testing.plugin_hygiene", "testing.memory", "testing.memory_native", "testing.memory_upstream"),
 )
 """Modules below ``bleepstore`` that ``API_VERSION`` is about."""
 HARMLESS = {"hookspecs": {griffe.BreakageKind.PARAMETER_ADDED_REQUIRED}}

@@ -34,7 +34,8 @@ from bleepstore.operations import OperationTable
 from bleepstore.s3.table import ROWS
 from bleepstore.settings import Settings
 from bleepstore.sqlite.engine import SqliteEngine
-from bleepstore.testing.memory_native import NativeMemoryBackend, Upstream
+from bleepstore.testing.memory_native import NativeMemoryBackend
+from bleepstore.testing.memory_upstream import Upstream
 from uvicorn.server import ServerState
 
 

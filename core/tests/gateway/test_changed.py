@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from bleepstore.storage import TokenMismatch
-from bleepstore.testing.memory_native import Upstream
+from bleepstore.testing.memory_upstream import Upstream
 
 pytestmark = pytest.mark.anyio
 

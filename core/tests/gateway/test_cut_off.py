@@ -15,7 +15,8 @@ from bleepstore.gateway import writes
 from bleepstore.metadata import MetadataFull, MetadataUnavailable
 from bleepstore.native import UpstreamObject
 from bleepstore.storage import Unavailable
-from bleepstore.testing.memory_native import NativeMemoryBackend, Upstream
+from bleepstore.testing.memory_native import NativeMemoryBackend
+from bleepstore.testing.memory_upstream import Upstream
 from bleepstore.upkeep.rounds import remove_garbage, resolve_intents
 
 pytestmark = pytest.mark.anyio

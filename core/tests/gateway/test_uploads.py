@@ -6,7 +6,7 @@ import hashlib
 import pytest
 from bleepstore.commands import AbortUpload
 from bleepstore.storage import BlobMissing, Unavailable
-from bleepstore.testing.memory_native import Pause, Upstream
+from bleepstore.testing.memory_upstream import Pause, Upstream
 from bleepstore.upkeep.rounds import remove_garbage
 
 pytestmark = pytest.mark.anyio

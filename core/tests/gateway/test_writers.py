@@ -10,7 +10,7 @@ from bleepstore.gateway.engines import LEASE
 from bleepstore.gateway.keys import KeyLocks
 from bleepstore.metadata import MetadataBusy
 from bleepstore.storage import Unavailable
-from bleepstore.testing.memory_native import Pause
+from bleepstore.testing.memory_upstream import Pause
 from bleepstore.upkeep.rounds import resolve_intents
 
 pytestmark = pytest.mark.anyio

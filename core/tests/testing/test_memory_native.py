@@ -5,7 +5,8 @@ from collections.abc import Collection
 
 import pytest
 from bleepstore.storage import Blob, Capabilities, Layout, StorageBackend, Target, TokenMismatch, Unavailable
-from bleepstore.testing.memory_native import NativeMemoryBackend, Upstream
+from bleepstore.testing.memory_native import NativeMemoryBackend
+from bleepstore.testing.memory_upstream import Upstream
 from bleepstore.testing.native_storage import NativeStorageKit
 from bleepstore.testing.storage import STORE, StorageFactory
 

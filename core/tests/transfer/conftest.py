@@ -18,7 +18,8 @@ from bleepstore.metadata import ObjectRecord
 from bleepstore.plugin import StorageSpec, hookimpl
 from bleepstore.settings import MetadataSettings, Settings, StorageSettings
 from bleepstore.sqlite.plugin import SqliteSettings
-from bleepstore.testing.memory_native import NativeMemoryBackend, Upstream
+from bleepstore.testing.memory_native import NativeMemoryBackend
+from bleepstore.testing.memory_upstream import Upstream
 from bleepstore.transfer.plugin import plugin
 from bleepstore_backend_local.plugin import LocalSettings
 
@@ -174,3 +175,14 @@ def place(request: pytest.FixtureRequest, make_place: Callable[..., Place]) -> P
 def cloud(make_place: Callable[..., Place]) -> Place:
     """A store in front of the upstream."""
     return make_place()
+
+
+@pytest.fixture
+def files() -> Callable[[Path], dict[str, bytes]]:
+    """``files(ROOT)``: every file below, with its bytes."""
+
+    def of(root: Path) -> dict[str, bytes]:
+        found = (path for path in root.rglob("*") if path.is_file())
+        return {path.relative_to(root).as_posix(): path.read_bytes() for path in found}
+
+    return of

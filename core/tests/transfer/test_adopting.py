@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 from bleepstore.storage import Unavailable
-from bleepstore.testing.memory_native import NativeMemoryBackend, Upstream
+from bleepstore.testing.memory_native import NativeMemoryBackend
+from bleepstore.testing.memory_upstream import Upstream
 
 HEADERS = {"content-type": "text/plain", "cache-control": "no-store"}
 

@@ -7,7 +7,7 @@ import pytest
 from bleepstore.commands import CommitObject, Content, CreateBucket, DeleteObject, Reserve
 from bleepstore.metadata import Attributes
 from bleepstore.storage import Unavailable
-from bleepstore.testing.memory_native import Upstream
+from bleepstore.testing.memory_upstream import Upstream
 
 
 @pytest.fixture(params=[False, True], ids=["generations", "ETags"])
