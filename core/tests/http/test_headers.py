@@ -97,7 +97,9 @@ def test_user_metadata_is_kept_with_lower_case_names() -> None:
     }
 
 
-@pytest.mark.parametrize("word", ["=?unicode_escape?q?=5Cud800?=", "=?utf-7?q?+2AA-?="])
+@pytest.mark.parametrize(
+    "word", ["=?unicode_escape?q?=5Cud800?=", "=?unicode_escape?q?=5C%?=", "=?utf-7?q?+2AA-?="]
+)
 def test_an_encoded_word_that_says_no_text_is_kept_as_it_is(word: str) -> None:
     assert user_metadata({"x-amz-meta-a": word}) == {"a": word}
 

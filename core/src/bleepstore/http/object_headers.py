@@ -8,6 +8,7 @@ wire: others come as raw UTF-8 or as RFC 2047 words, are kept as text, and leave
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 
 from bleepstore.errors import S3Error
@@ -88,6 +89,14 @@ def stored_encoding(header: str) -> str:
     return ",".join(c for c in codings if c and c.lower() != "aws-chunked")
 
 
+# Those of mail. Python's own codecs among the names (``unicode_escape``) are nobody's charset.
+_CHARSET = re.compile(
+    r"utf-8|us-ascii|iso-8859-\d{1,2}|windows-125\d|koi8-[ru]|shift_jis|euc-(jp|kr)|iso-2022-(jp|kr)"
+    r"|gb2312|gbk|gb18030|big5",
+    re.IGNORECASE,
+)
+
+
 def storage_class(headers: Mapping[str, str]) -> str:
     """The storage class asked for. Raises S3Error InvalidStorageClass, NotImplemented (archives)."""
     name = headers.get("x-amz-storage-class")
@@ -129,11 +138,11 @@ def _decode_value(value: str) -> str:
         from email.header import decode_header, make_header
 
         try:
-            text = str(make_header(decode_header(value)))
-            text.encode()  # some charsets can say what is no text: half of a surrogate pair
+            words = decode_header(value)
+            if all(charset is None or _CHARSET.fullmatch(charset) for _, charset in words):
+                return str(make_header(words))
         except (HeaderParseError, LookupError, ValueError):
             return value
-        return text
     return value
 
 
